@@ -43,7 +43,7 @@ func TestNothingPrintsTheValue(t *testing.T) {
 	}
 	fmt.Fprintln(&out, fmt.Errorf("wrapping %v", v))
 
-	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte(canary))} {
+	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint(string([]byte(canary)))} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("the value was printed as %q", form)
 		}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// canonicalRequest rebuilds the text that the client hashed. A signature that leaves out the host is refused: it could be
-// replayed elsewhere.
+// canonicalRequest rebuilds the text that the client hashed. A signature that leaves out the host is refused: it
+// could be replayed elsewhere.
 func (s Signature) canonicalRequest(r *http.Request, payloadHash string) (string, error) {
 	if !slices.Contains(s.SignedHeaders, "host") {
 		return "", ErrMalformed

@@ -15,12 +15,14 @@ func Chunked(r *http.Request) bool {
 }
 
 // Unchunk removes the aws-chunked framing from body and answers the payload and the trailing headers. Where the chunks
-// are signed it checks every chunk's signature and the trailer's; secret is the signer's. It errs with ErrMismatch when a
-// chunk's signature is wrong, with ErrMalformed when the framing is.
+// are signed it checks every chunk's signature and the trailer's; secret is the signer's. It errs with ErrMismatch
+// when a chunk's signature is wrong, with ErrMalformed when the framing is.
 func (s Signature) Unchunk(r *http.Request, body []byte, secret string) ([]byte, http.Header, error) {
 	declared := r.Header.Get("X-Amz-Content-Sha256")
-	u := unchunker{signature: s, secret: secret, rest: body, previous: s.Hex,
-		signed: strings.HasPrefix(declared, "STREAMING-"+algorithm)}
+	u := unchunker{
+		signature: s, secret: secret, rest: body, previous: s.Hex,
+		signed: strings.HasPrefix(declared, "STREAMING-"+algorithm),
+	}
 	payload, err := u.chunks()
 	if err != nil {
 		return nil, nil, err

@@ -1,5 +1,5 @@
-// Package sigv4 checks AWS Signature Version 4 as a server does: it rebuilds the canonical request from what arrived and
-// compares signatures. It is written apart from any signer, so that a client's mistake does not cancel out.
+// Package sigv4 checks AWS Signature Version 4 as a server does: it rebuilds the canonical request from what arrived
+// and compares signatures. It is written apart from any signer, so that a client's mistake does not cancel out.
 //
 // Source of the format: "AWS Signature Version 4 for API requests" in the IAM user guide, and for S3 "Authenticating
 // Requests" (header, query and chunked uploads) in the S3 API reference.

@@ -1,0 +1,25 @@
+# The few things one types. CI runs .ci/run, which calls the same commands.
+GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: build test lint demo golden fuzz ci
+
+build: ## both commands into bin/, stripped
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
+
+test: ## what needs Go and git alone; the rest skips aloud
+	go test ./...
+
+lint: ## formatting, mistakes, and who may import what
+	$(GOLANGCI) run
+
+demo: ## the whole delivery on this machine
+	go run ./cmd/pinnace demo
+
+golden: ## rewrite golden renders and generated references after a wanted change
+	go test ./charts ./internal/cli -update
+
+fuzz: ## half a minute for each fuzz target
+	./.ci/fuzz 30s
+
+ci: ## everything, as CI does it
+	./.ci/run
