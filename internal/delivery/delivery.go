@@ -1,0 +1,99 @@
+// Package delivery moves the items that a workload needs from where they are kept to where the workload reads them:
+// Source → Snapshot → Sinks. The Engine joins them; sources and sinks are packages of their own, and the engine
+// imports none of them.
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/secret"
+)
+
+// Item is one thing that a workload needs, say a key.
+type Item struct {
+	Name    string       // unique in its snapshot, never empty
+	Value   secret.Value // may be empty; a sink may refuse that
+	Version string       // the source's own name for this version, for people; may be empty
+}
+
+// Snapshot is all items at one moment, sorted by name. It is immutable; its zero value has no items.
+type Snapshot struct{ items []Item }
+
+// NewSnapshot makes a snapshot of items in any order. Two items of one name, or one without a name, are an error.
+func NewSnapshot(items ...Item) (Snapshot, error) {
+	items = slices.Clone(items)
+	slices.SortFunc(items, func(a, b Item) int { return cmp.Compare(a.Name, b.Name) })
+	for i, item := range items {
+		if item.Name == "" {
+			return Snapshot{}, fmt.Errorf("an item has no name")
+		}
+		if i > 0 && items[i-1].Name == item.Name {
+			return Snapshot{}, fmt.Errorf("item %s is there twice", item.Name)
+		}
+	}
+	return Snapshot{items: items}, nil
+}
+
+// All yields the items in the order of their names.
+func (s Snapshot) All() iter.Seq[Item] { return slices.Values(s.items) }
+
+// Len is the number of items.
+func (s Snapshot) Len() int { return len(s.items) }
+
+// Get finds an item by its name.
+func (s Snapshot) Get(name string) (Item, bool) {
+	i, ok := slices.BinarySearchFunc(s.items, name, func(it Item, n string) int { return cmp.Compare(it.Name, n) })
+	if !ok {
+		return Item{}, false
+	}
+	return s.items[i], true
+}
+
+// Fingerprint is a short digest of all names, versions and values: two snapshots are the same when theirs are.
+func (s Snapshot) Fingerprint() string {
+	h := sha256.New()
+	for _, item := range s.items {
+		// Lengths first, so that no two snapshots can be read as one another.
+		fmt.Fprintf(h, "%d %d %d\n%s%s", len(item.Name), len(item.Version), item.Value.Len(), item.Name, item.Version)
+		_, _ = h.Write(item.Value.Reveal())
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// Answer is what a source says when it is asked.
+type Answer struct {
+	// Snapshot is what the source holds now, whole. It is ignored when Unchanged.
+	Snapshot Snapshot
+	// Unchanged says that nothing differs from the last snapshot this source has given. A source that has not given one
+	// yet must not say so.
+	Unchanged bool
+	// After is the earliest moment, from now, at which the source wants to be asked again: the server's word. Zero leaves
+	// it to the engine. It is obeyed when Fetch fails, too.
+	After time.Duration
+}
+
+// Source is where items come from. Fetch is called by one goroutine at a time.
+//
+// A source remembers what it has given and owns its session tokens, so it can ask its server with the version held. A
+// failed Fetch must not lose a change: the next one that succeeds gives it. Errors never contain a value. Fetch returns
+// soon after ctx is done.
+type Source interface {
+	Fetch(ctx context.Context) (Answer, error)
+}
+
+// Sink is where a snapshot goes. Apply is called by one goroutine at a time.
+//
+// A sink takes the whole snapshot or nothing: after an error, what it had taken before is still in place. Applying a
+// snapshot again does no harm. Errors never contain a value.
+type Sink interface {
+	// Name tells sinks apart in logs and in Status.
+	Name() string
+	Apply(ctx context.Context, s Snapshot) error
+}

@@ -1,0 +1,203 @@
+package deliverytest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery"
+)
+
+// canary is in every value of the contracts; no error may contain it.
+const canary = "CANARY-not-a-real-key"
+
+// SourceCase is a source with its service behind it, both fresh. The source is to give the items "a" and "b".
+type SourceCase struct {
+	Source delivery.Source
+	Set    func(values map[string]string) // what the service holds from now on
+	Break  func()                         // the service fails from now on
+	Mend   func()                         // the service works again
+	Pass   func()                         // a poll interval passes
+}
+
+// RunSource checks that a source keeps the contract of delivery.Source. open is called for each check.
+func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
+	first := map[string]string{"a": canary + "-1", "b": canary + "-2"}
+	second := map[string]string{"a": canary + "-3", "b": canary + "-2"}
+
+	t.Run("gives the snapshot, then says unchanged", func(t *testing.T) {
+		c := open(t)
+		c.Set(first)
+		wantValues(t, fetch(t, c), first)
+		for range 3 {
+			c.Pass()
+			if !fetch(t, c).Unchanged {
+				t.Error("a source whose service holds the same did not say so")
+			}
+		}
+	})
+	t.Run("gives a change whole", func(t *testing.T) {
+		c := open(t)
+		c.Set(first)
+		fetch(t, c)
+		c.Set(second)
+		c.Pass()
+		wantValues(t, fetch(t, c), second)
+	})
+	t.Run("loses no change through a failure", func(t *testing.T) {
+		c := open(t)
+		c.Set(first)
+		fetch(t, c)
+		c.Set(second)
+		c.Break()
+		for range 2 {
+			c.Pass()
+			wantFailure(t, c, t.Context())
+		}
+		c.Mend()
+		c.Pass()
+		wantValues(t, fetch(t, c), second)
+	})
+	t.Run("recovers from a failure at the start", func(t *testing.T) {
+		c := open(t)
+		c.Set(first)
+		c.Break()
+		wantFailure(t, c, t.Context())
+		c.Mend()
+		c.Pass()
+		wantValues(t, fetch(t, c), first)
+	})
+	t.Run("stops with its context and goes on with the next", func(t *testing.T) {
+		c := open(t)
+		c.Set(first)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := wantFailure(t, c, ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("the error does not wrap context.Canceled: %v", err)
+		}
+		c.Pass()
+		wantValues(t, fetch(t, c), first)
+	})
+}
+
+func fetch(t *testing.T, c SourceCase) delivery.Answer {
+	t.Helper()
+	answer, err := c.Source.Fetch(t.Context())
+	if err != nil {
+		t.Fatalf("fetching: %v", err)
+	}
+	return answer
+}
+
+func wantValues(t *testing.T, answer delivery.Answer, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for item := range answer.Snapshot.All() {
+		got[item.Name] = string(item.Value.Reveal())
+	}
+	if answer.Unchanged {
+		t.Fatal("the source says unchanged")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("(-want +got)\n%s", diff)
+	}
+}
+
+func wantFailure(t *testing.T, c SourceCase, ctx context.Context) error {
+	t.Helper()
+	_, err := c.Source.Fetch(ctx)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if strings.Contains(err.Error(), canary) {
+		t.Errorf("the error shows a value: %v", err)
+	}
+	return err
+}
+
+// SinkCase is a sink, fresh, for the items "a" and "b".
+type SinkCase struct {
+	Sink delivery.Sink
+	Read func() map[string]string // what a workload finds; an item that is not there is not in the map
+	// Break makes the sink unable to take "b" until mend is called.
+	Break func() (mend func())
+	// RefusesEmpty says that an empty value is an error for this sink.
+	RefusesEmpty bool
+}
+
+// RunSink checks that a sink keeps the contract of delivery.Sink. open is called for each check.
+func RunSink(t *testing.T, open func(t *testing.T) SinkCase) {
+	first := map[string]string{"a": canary + "-1", "b": canary + "-2"}
+	second := map[string]string{"a": canary + "-3", "b": canary + "-4"}
+
+	t.Run("takes snapshots, again and changed", func(t *testing.T) {
+		c := open(t)
+		if c.Sink.Name() == "" {
+			t.Error("the sink has no name")
+		}
+		for _, values := range []map[string]string{first, first, second, first} {
+			if err := c.Sink.Apply(t.Context(), Snapshot(t, "v", values)); err != nil {
+				t.Fatal(err)
+			}
+			wantRead(t, c, values)
+		}
+	})
+	t.Run("takes nothing when it cannot take all", func(t *testing.T) {
+		c := open(t)
+		mend := c.Break()
+		wantRefusal(t, c, second)
+		if _, there := c.Read()["a"]; there {
+			t.Error("half of a snapshot was taken")
+		}
+		mend()
+		if err := c.Sink.Apply(t.Context(), Snapshot(t, "v", first)); err != nil {
+			t.Fatalf("after it was mended: %v", err)
+		}
+		wantRead(t, c, first)
+	})
+	t.Run("keeps the last good values through a bad snapshot", func(t *testing.T) {
+		c := open(t)
+		if err := c.Sink.Apply(t.Context(), Snapshot(t, "v", first)); err != nil {
+			t.Fatal(err)
+		}
+		if c.RefusesEmpty {
+			bad := maps.Clone(second)
+			bad["b"] = ""
+			wantRefusal(t, c, bad)
+			wantRead(t, c, first)
+		}
+		wantRefusal(t, c, map[string]string{"a": second["a"]})
+		wantRead(t, c, first)
+	})
+	t.Run("does nothing when its context is done", func(t *testing.T) {
+		c := open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Sink.Apply(ctx, Snapshot(t, "v", first)); !errors.Is(err, context.Canceled) {
+			t.Errorf("the error does not wrap context.Canceled: %v", err)
+		}
+		wantRead(t, c, map[string]string{})
+	})
+}
+
+func wantRefusal(t *testing.T, c SinkCase, values map[string]string) {
+	t.Helper()
+	err := c.Sink.Apply(t.Context(), Snapshot(t, "bad", values))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if strings.Contains(err.Error(), canary) {
+		t.Errorf("the error shows a value: %v", err)
+	}
+}
+
+func wantRead(t *testing.T, c SinkCase, want map[string]string) {
+	t.Helper()
+	if diff := cmp.Diff(want, c.Read()); diff != "" {
+		t.Fatalf("(-want +got)\n%s", diff)
+	}
+}

@@ -1,0 +1,310 @@
+package delivery_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
+	"github.com/pinnace-dev/pinnace/internal/secret"
+)
+
+const canary = "CANARY-not-a-real-key"
+
+var errDown = errors.New("service down")
+
+// half is the middle of every jitter: a backoff of d waits ¾ d, a poll of d waits d + min(d/20, 500 ms)/2.
+func half() float64 { return 0.5 }
+
+func changed(s delivery.Snapshot, after time.Duration) deliverytest.Step {
+	return deliverytest.Step{Answer: delivery.Answer{Snapshot: s, After: after}}
+}
+
+func unchanged() deliverytest.Step {
+	return deliverytest.Step{Answer: delivery.Answer{Unchanged: true}}
+}
+
+func down(after time.Duration) deliverytest.Step {
+	return deliverytest.Step{Err: errDown, Answer: delivery.Answer{After: after}}
+}
+
+// run starts the engine in a bubble and stops it when the test ends.
+func run(t *testing.T, e *delivery.Engine) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
+	synctest.Wait()
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestRunFollowsChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one", "domain": "d"})
+		two := deliverytest.Snapshot(t, "2", map[string]string{"key": "two", "domain": "d"})
+		sink := deliverytest.NewSink("s")
+		var changes []delivery.Change
+		run(t, &delivery.Engine{
+			Source: deliverytest.NewSource(changed(one, 0), unchanged(), changed(two, 0), unchanged()),
+			Sinks:  []delivery.Sink{sink}, Rand: half,
+			OnChange: func(c delivery.Change) { changes = append(changes, c) },
+		})
+		if got := sink.Read()["key"]; got != "one" {
+			t.Errorf("at the start the sink has %q", got)
+		}
+		pass(60 * time.Second)
+		if got := sink.Read()["key"]; got != "one" {
+			t.Errorf("after one poll the sink has %q", got)
+		}
+		pass(time.Second)
+		if got := sink.Read()["key"]; got != "two" {
+			t.Errorf("after two polls the sink has %q", got)
+		}
+		pass(time.Hour)
+		if got := sink.Calls(); got != 2 {
+			t.Errorf("the sink was called %d times, want 2", got)
+		}
+		if len(changes) != 2 || len(changes[0].Items) != 2 || changes[1].Fingerprint != two.Fingerprint() {
+			t.Fatalf("changes %+v", changes)
+		}
+		want := []delivery.ItemChange{
+			{Name: "domain", Version: "2", OldVersion: "1",
+				Fingerprint: fingerprint("d"), OldFingerprint: fingerprint("d")},
+			{Name: "key", Version: "2", OldVersion: "1",
+				Fingerprint: fingerprint("two"), OldFingerprint: fingerprint("one")},
+		}
+		if diff := cmp.Diff(want, changes[1].Items); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+func fingerprint(s string) string { return secret.FromString(s).Fingerprint() }
+
+func TestRunKeepsTheLastGoodValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+		source := deliverytest.NewSource(changed(one, 10*time.Second), down(0))
+		sink := deliverytest.NewSink("s")
+		e := &delivery.Engine{Source: source, Sinks: []delivery.Sink{sink}, Rand: half}
+		run(t, e)
+		pass(10*time.Second + 500*time.Millisecond)
+		status := e.Status()
+		if status.LastError != errDown.Error() || status.Age < 10*time.Second || status.Failures != 1 {
+			t.Errorf("status %+v", status)
+		}
+		if len(status.Items) != 1 || status.Items[0].LastError == "" || status.Items[0].Version != "1" {
+			t.Errorf("items %+v", status.Items)
+		}
+		calls := source.Calls()
+		pass(10 * time.Minute)
+		if got := sink.Read()["key"]; got != "one" || sink.Calls() != 1 {
+			t.Errorf("the sink has %q after %d calls", got, sink.Calls())
+		}
+		// ¾ of 1, 2, 4 … 64 s take 95 s; then ¾ of 120 s each.
+		if more := source.Calls() - calls; more < 10 || more > 13 {
+			t.Errorf("%d calls in ten minutes of failure: the backoff does not grow or is not bounded", more)
+		}
+	})
+}
+
+func TestRunObeysTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+		source := deliverytest.NewSource(changed(one, time.Hour), down(30*time.Minute), unchanged())
+		e := &delivery.Engine{Source: source, Rand: func() float64 { return 0 }}
+		run(t, e)
+		for _, step := range []struct {
+			pass  time.Duration
+			calls int
+		}{{59*time.Minute + 59*time.Second, 1}, {time.Second, 2}, {30*time.Minute - time.Second, 2}, {time.Second, 3}} {
+			pass(step.pass)
+			if got := source.Calls(); got != step.calls {
+				t.Fatalf("%d calls, want %d", got, step.calls)
+			}
+		}
+		if s := e.Status(); s.LastError != "" || s.Failures != 0 {
+			t.Errorf("after a good answer: %+v", s)
+		}
+	})
+}
+
+func TestRunRetriesAFailedSinkWithoutAskingTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+		source := deliverytest.NewSource(changed(one, time.Hour))
+		good, bad := deliverytest.NewSink("good"), deliverytest.NewSink("bad")
+		bad.Break(errDown)
+		var changes int
+		e := &delivery.Engine{Source: source, Sinks: []delivery.Sink{bad, good}, Rand: half,
+			OnChange: func(delivery.Change) { changes++ }}
+		run(t, e)
+		pass(5 * time.Second)
+		if good.Calls() != 1 || good.Read()["key"] != "one" {
+			t.Errorf("the good sink was called %d times", good.Calls())
+		}
+		if bad.Calls() != 3 || changes != 0 {
+			t.Errorf("the bad sink was called %d times, %d changes were told", bad.Calls(), changes)
+		}
+		if s := e.Status(); s.Sinks[0].LastError == "" || s.Sinks[0].Fingerprint != "" || s.Sinks[1].LastError != "" {
+			t.Errorf("sinks %+v", s.Sinks)
+		}
+		bad.Break(nil)
+		pass(time.Minute)
+		if bad.Read()["key"] != "one" || changes != 1 || source.Calls() != 1 {
+			t.Errorf("mended: %v, %d changes, %d calls", bad.Read(), changes, source.Calls())
+		}
+	})
+}
+
+func TestRunStopsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		e := &delivery.Engine{Source: deliverytest.NewSource(down(24 * time.Hour))}
+		if err := e.Run(ctx); err != nil {
+			t.Errorf("a clean stop gave %v", err)
+		}
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("stopped after %v", took)
+		}
+	})
+}
+
+func TestRunEndsWhenWaitingFails(t *testing.T) {
+	e := &delivery.Engine{Source: deliverytest.NewSource(down(0)),
+		Wait: func(context.Context, time.Duration) error { return errDown }}
+	if err := e.Run(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("Run = %v", err)
+	}
+}
+
+func TestOnce(t *testing.T) {
+	one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+	broken := deliverytest.NewSink("broken")
+	broken.Break(errDown)
+	tests := []struct {
+		name   string
+		source *deliverytest.Source
+		sink   *deliverytest.Sink
+		want   string
+	}{
+		{"good", deliverytest.NewSource(changed(one, 0)), deliverytest.NewSink("s"), "<nil>"},
+		{"source down", deliverytest.NewSource(down(0)), deliverytest.NewSink("s"), "service down"},
+		{"sink down", deliverytest.NewSource(changed(one, 0)), broken, "applying to broken: service down"},
+		{"liar", deliverytest.NewSource(unchanged()), deliverytest.NewSink("s"),
+			"the source says unchanged but has given nothing yet"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e := &delivery.Engine{Source: test.source, Sinks: []delivery.Sink{test.sink}}
+			if got := fmt.Sprint(e.Once(t.Context())); got != test.want {
+				t.Errorf("Once = %s, want %s", got, test.want)
+			}
+			if test.source.Calls() != 1 {
+				t.Errorf("the source was asked %d times", test.source.Calls())
+			}
+		})
+	}
+}
+
+func TestNothingShowsAValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
+		e := &delivery.Engine{Source: deliverytest.NewSource(changed(s, 0), down(0), unchanged()), Log: log,
+			Sinks:    []delivery.Sink{deliverytest.NewSink("s")},
+			OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v", c) }}
+		run(t, e)
+		pass(time.Minute)
+		fmt.Fprintf(&out, "%+v %#v %+v", e.Status(), e.Status(), s)
+		if strings.Contains(out.String(), canary) {
+			t.Errorf("a value is shown: %s", out.String())
+		}
+		for _, want := range []string{`"item":"key"`, `"version":"1"`, fingerprint(canary)} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("the log does not say %s", want)
+			}
+		}
+	})
+}
+
+func TestSnapshot(t *testing.T) {
+	a := delivery.Item{Name: "a", Value: secret.FromString("1")}
+	b := delivery.Item{Name: "b", Value: secret.FromString("2")}
+	ab, err := delivery.NewSnapshot(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ba, err := delivery.NewSnapshot(b, a)
+	if err != nil || ab.Fingerprint() != ba.Fingerprint() {
+		t.Errorf("the order of items matters: %v", err)
+	}
+	if _, err := delivery.NewSnapshot(a, b, a); err == nil {
+		t.Error("two items of one name were taken")
+	}
+	if _, err := delivery.NewSnapshot(delivery.Item{}); err == nil {
+		t.Error("an item without a name was taken")
+	}
+	if got, ok := ab.Get("b"); !ok || !got.Value.Equal(b.Value) {
+		t.Error("b was not found")
+	}
+	if _, ok := ab.Get("c"); ok {
+		t.Error("c was found")
+	}
+	// The boundary between name, version and value counts, and so does each of them.
+	seen := map[string]delivery.Item{}
+	for _, item := range []delivery.Item{a, {Name: "a", Version: "1"}, {Name: "a1"}, {Name: "a"},
+		{Name: "a", Version: "1", Value: a.Value}} {
+		s, _ := delivery.NewSnapshot(item)
+		if other, taken := seen[s.Fingerprint()]; taken {
+			t.Errorf("%+v and %+v have one fingerprint", item, other)
+		}
+		seen[s.Fingerprint()] = item
+	}
+}
+
+// The fake sink keeps the contract, so that what is tested with it holds for the real ones.
+func TestSinkContract(t *testing.T) {
+	deliverytest.RunSink(t, func(t *testing.T) deliverytest.SinkCase {
+		sink := deliverytest.NewSink("fake")
+		picky := pickySink{sink}
+		return deliverytest.SinkCase{Sink: picky, Read: sink.Read, Break: func() func() {
+			sink.Break(errDown)
+			return func() { sink.Break(nil) }
+		}}
+	})
+}
+
+// pickySink needs the items a and b, as the contract's cases do.
+type pickySink struct{ *deliverytest.Sink }
+
+func (s pickySink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
+	for _, name := range []string{"a", "b"} {
+		if _, ok := snapshot.Get(name); !ok {
+			return fmt.Errorf("item %s is missing", name)
+		}
+	}
+	return s.Sink.Apply(ctx, snapshot)
+}
