@@ -1,0 +1,301 @@
+package policies_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/versity/versitygw/iamapi/policy"
+	"github.com/versity/versitygw/iamapi/types"
+)
+
+// request is one question to IAM and the answer that is meant.
+type request struct {
+	what     string
+	action   string
+	resource string
+	context  map[string][]string
+	allowed  bool
+}
+
+func keys(pairs ...string) map[string][]string {
+	context := map[string][]string{}
+	for pair := range slices.Chunk(pairs, 2) {
+		context[pair[0]] = []string{pair[1]}
+	}
+	return context
+}
+
+const (
+	otherSecret  = "arn:aws:secretsmanager:eu-north-1:" + account + ":secret:coralogix/uat/private_key-AbCdEf"
+	otherApp     = "arn:aws:appconfig:eu-north-1:" + account + ":application/app9999"
+	otherEnv     = application + "/environment/env9999"
+	otherProfile = application + "/configurationprofile/prf9999"
+	archive      = bucket + "/charts/opentelemetry-0.1.0.tgz"
+	index        = bucket + "/charts/index.yaml"
+)
+
+// granted are the identity policies and what they are meant to allow. A request on another resource of the same kind
+// stands beside each allowed one.
+var granted = map[string][]request{
+	"workload": {
+		{"open a session", "appconfig:StartConfigurationSession", configuration, nil, true},
+		{"poll", "appconfig:GetLatestConfiguration", configuration, nil, true},
+		{"read its secret", "secretsmanager:GetSecretValue", secret, nil, true},
+		{"another profile", "appconfig:StartConfigurationSession", environment + "/configuration/prf9999", nil, false},
+		{"another environment", "appconfig:GetLatestConfiguration", otherEnv + "/configuration/prf1234", nil, false},
+		{"another secret", "secretsmanager:GetSecretValue", otherSecret, nil, false},
+		{"a secret that begins alike", "secretsmanager:GetSecretValue", secret + "X", nil, false},
+		{"change its secret", "secretsmanager:PutSecretValue", secret, nil, false},
+		{"the deprecated call", "appconfig:GetConfiguration", configuration, nil, false},
+		{"start a rollout", "appconfig:StartDeployment", environment, nil, false},
+	},
+	"retrieval": {
+		{"read the secret", "secretsmanager:GetSecretValue", secret, nil, true},
+		{"another secret", "secretsmanager:GetSecretValue", otherSecret, nil, false},
+		{"change the secret", "secretsmanager:PutSecretValue", secret, nil, false},
+	},
+	"publisher": {
+		{"put an archive", "s3:PutObject", archive, nil, true},
+		{"read the index", "s3:GetObject", index, nil, true},
+		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
+		{"learn that a key is missing", "s3:ListBucket", bucket, keys("s3:prefix", "charts/index.yaml"), true},
+		{"list the bucket", "s3:ListBucket", bucket, nil, false},
+		{"list a neighbour", "s3:ListBucket", bucket, keys("s3:prefix", "charts-other/"), false},
+		{"put outside the prefix", "s3:PutObject", bucket + "/charts-other/x.tgz", nil, false},
+		{"read outside the prefix", "s3:GetObject", bucket + "/other/index.yaml", nil, false},
+		{"delete an archive", "s3:DeleteObject", archive, nil, false},
+		{"change the bucket policy", "s3:PutBucketPolicy", bucket, nil, false},
+		{"another bucket", "s3:PutObject", "arn:aws:s3:::other/charts/x.tgz", nil, false},
+	},
+	"reader": {
+		{"read an archive", "s3:GetObject", archive, nil, true},
+		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
+		{"list the bucket", "s3:ListBucket", bucket, nil, false},
+		{"read outside the prefix", "s3:GetObject", bucket + "/other/index.yaml", nil, false},
+		{"put an archive", "s3:PutObject", archive, nil, false},
+	},
+	"deployer": {
+		{"stage a key", "secretsmanager:PutSecretValue", secret, nil, true},
+		{"move a label", "secretsmanager:UpdateSecretVersionStage", secret, nil, true},
+		{"see the labels", "secretsmanager:DescribeSecret", secret, nil, true},
+		{"read the key", "secretsmanager:GetSecretValue", secret, nil, false},
+		{"stage another key", "secretsmanager:PutSecretValue", otherSecret, nil, false},
+		{"delete the key", "secretsmanager:DeleteSecret", secret, nil, false},
+		{"write a version: application", "appconfig:CreateHostedConfigurationVersion", application, nil, true},
+		{"write a version: profile", "appconfig:CreateHostedConfigurationVersion", profile, nil, true},
+		{"write to another profile", "appconfig:CreateHostedConfigurationVersion", otherProfile, nil, false},
+		{"read a version", "appconfig:GetHostedConfigurationVersion", profile + "/hostedconfigurationversion/7", nil, true},
+		{"roll out: application", "appconfig:StartDeployment", application, nil, true},
+		{"roll out: environment", "appconfig:StartDeployment", environment, nil, true},
+		{"roll out: profile", "appconfig:StartDeployment", profile, nil, true},
+		{"roll out: strategy", "appconfig:StartDeployment", strategy, nil, true},
+		{"roll out in another application", "appconfig:StartDeployment", otherApp, nil, false},
+		{"roll out to another environment", "appconfig:StartDeployment", otherEnv, nil, false},
+		{"roll out another profile", "appconfig:StartDeployment", otherProfile, nil, false},
+		{"roll out by another strategy", "appconfig:StartDeployment", strategy + "x", nil, false},
+		{"watch: application", "appconfig:GetDeployment", application, nil, true},
+		{"watch: environment", "appconfig:GetDeployment", environment, nil, true},
+		{"watch", "appconfig:GetDeployment", environment + "/deployment/3", nil, true},
+		{"stop", "appconfig:StopDeployment", environment + "/deployment/3", nil, true},
+		{"stop elsewhere", "appconfig:StopDeployment", otherEnv + "/deployment/3", nil, false},
+		{"delete the profile", "appconfig:DeleteConfigurationProfile", profile, nil, false},
+	},
+	// Asked of somebody who may otherwise do everything in S3.
+	"chart-repository-bucket": {
+		{"new archive", "s3:PutObject", archive, put("s3:if-none-match", "*"), true},
+		{"archive over another", "s3:PutObject", archive, put(), false},
+		{"archive by compare-and-swap", "s3:PutObject", archive, put("s3:if-match", `"etag"`), false},
+		{"archive, operation unknown", "s3:PutObject", archive, keys("aws:SecureTransport", "true"), false},
+		{"part of an archive", "s3:PutObject", archive, part(), true},
+		{"provenance over another", "s3:PutObject", archive + ".prov", put(), false},
+		{"first index", "s3:PutObject", index, put("s3:if-none-match", "*"), true},
+		{"next index", "s3:PutObject", index, put("s3:if-match", `"etag"`), true},
+		{"index over any", "s3:PutObject", index, put(), false},
+		{"index at the root over any", "s3:PutObject", bucket + "/index.yaml", put(), false},
+		{"part of an index", "s3:PutObject", index, part(), true},
+		{"read by TLS", "s3:GetObject", archive, keys("aws:SecureTransport", "true"), true},
+		{"read in clear", "s3:GetObject", archive, keys("aws:SecureTransport", "false"), false},
+		{"list in clear", "s3:ListBucket", bucket, keys("aws:SecureTransport", "false"), false},
+	},
+	// Asked as an identity policy would be: its principal is checked by TestServiceTrust.
+	"retrieval-trust": {
+		{"AppConfig for this account", "sts:AssumeRole", "*", keys("aws:SourceAccount", account), true},
+		{"AppConfig for another account", "sts:AssumeRole", "*", keys("aws:SourceAccount", "999999999999"), false},
+		{"AppConfig for nobody", "sts:AssumeRole", "*", nil, false},
+		{"by web identity", "sts:AssumeRoleWithWebIdentity", "*", keys("aws:SourceAccount", account), false},
+	},
+}
+
+// put is the context of a whole object's PutObject by TLS, part that of one part of a multipart upload.
+func put(pairs ...string) map[string][]string {
+	return keys(append(pairs, "aws:SecureTransport", "true", "s3:ObjectCreationOperation", "true")...)
+}
+
+func part() map[string][]string {
+	return keys("aws:SecureTransport", "true", "s3:ObjectCreationOperation", "false")
+}
+
+func TestGranted(t *testing.T) {
+	for name, requests := range granted {
+		document := withoutPrincipals(t, render(t, name))
+		for _, r := range requests {
+			t.Run(name+"/"+r.what, func(t *testing.T) {
+				if got := decide(name, document, r); got != r.allowed {
+					t.Errorf("%s on %s: allowed = %t, want %t", r.action, r.resource, got, r.allowed)
+				}
+			})
+		}
+	}
+}
+
+// TestNothingIsSpare takes every statement, action, resource and condition key away in turn; each time some request must
+// be answered otherwise, or the document holds what it does not need.
+func TestNothingIsSpare(t *testing.T) {
+	for name, requests := range granted {
+		document := withoutPrincipals(t, render(t, name))
+		for what, smaller := range reductions(t, document) {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				if !slices.ContainsFunc(requests, func(r request) bool { return decide(name, smaller, r) != r.allowed }) {
+					t.Error("every request is answered as before")
+				}
+			})
+		}
+	}
+}
+
+func TestServiceTrust(t *testing.T) {
+	var parsed policy.Document
+	if err := json.Unmarshal([]byte(render(t, "retrieval-trust")), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(parsed.Statement[0].Principal); got != `{ "Service": "appconfig.amazonaws.com" }` {
+		t.Errorf("principal is %s", got)
+	}
+}
+
+// decide asks versitygw's evaluator. A bucket policy only denies, so it is asked of somebody who may do all of S3.
+func decide(name, document string, r request) bool {
+	entries := []types.PolicyEntry{{PolicyName: name, PolicyDocument: document}}
+	if name == "chart-repository-bucket" {
+		entries = append(entries, types.PolicyEntry{PolicyDocument: `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`})
+	}
+	asked := policy.RequestContext{Action: r.action, Resource: r.resource, Condition: r.context}
+	return policy.EvaluateIdentityPolicies(entries, asked) == policy.DecisionAllow
+}
+
+// TestWebIdentityTrust also takes each condition away, as TestNothingIsSpare does for the other documents.
+func TestWebIdentityTrust(t *testing.T) {
+	const subject = "system:serviceaccount:observability:collector"
+	tests := []struct {
+		what                      string
+		issuer, subject, audience string
+		want                      policy.WebIdentityMatch
+	}{
+		{"itself", issuer, subject, "sts.amazonaws.com", policy.Allowed},
+		{"another service account", issuer, subject + "-evil", "sts.amazonaws.com", policy.ConditionFailed},
+		{"another namespace", issuer, "system:serviceaccount:evil:collector", "sts.amazonaws.com", policy.ConditionFailed},
+		{"another audience", issuer, subject, "kubernetes.default.svc", policy.ConditionFailed},
+		{"no audience", issuer, subject, "", policy.ConditionFailed},
+		{"no subject", issuer, "", "sts.amazonaws.com", policy.ConditionFailed},
+		{"another cluster", issuer + "2", subject, "sts.amazonaws.com", policy.NoIssuerMatch},
+	}
+	match := func(document string, i int) policy.WebIdentityMatch {
+		lookup := func(arn string) (string, bool) { return issuer, arn == provider }
+		got, _ := policy.EvaluateWebIdentityTrust(document, lookup, policy.WebIdentityContext{
+			ProviderURL: tests[i].issuer, Subject: tests[i].subject, Audience: tests[i].audience, Secure: true,
+		})
+		return got
+	}
+	for _, name := range []string{"workload-trust", "publisher-trust", "reader-trust", "deployer-trust"} {
+		document := render(t, name)
+		for i, test := range tests {
+			t.Run(name+"/"+test.what, func(t *testing.T) {
+				if got := match(document, i); got != test.want {
+					t.Errorf("match = %d, want %d", got, test.want)
+				}
+			})
+		}
+		for what, smaller := range reductions(t, document) {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				same := true
+				for i, test := range tests {
+					same = same && match(smaller, i) == test.want
+				}
+				if same {
+					t.Error("every token is answered as before")
+				}
+			})
+		}
+	}
+}
+
+// withoutPrincipals makes an identity policy of a resource or trust policy, which is the shape that the evaluator takes.
+func withoutPrincipals(t *testing.T, document string) string {
+	t.Helper()
+	var parsed map[string]any
+	if err := json.Unmarshal([]byte(document), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range parsed["Statement"].([]any) {
+		object := statement.(map[string]any)
+		delete(object, "Principal")
+		if object["Resource"] == nil {
+			object["Resource"] = "*"
+		}
+	}
+	return encode(t, parsed)
+}
+
+// reductions are all documents that lack one thing of document: a statement, an action or a resource of a list, or a
+// condition key.
+func reductions(t *testing.T, document string) map[string]string {
+	t.Helper()
+	smaller := map[string]string{}
+	parse := func() (parsed map[string]any, statements []any) {
+		if err := json.Unmarshal([]byte(document), &parsed); err != nil {
+			t.Fatal(err)
+		}
+		return parsed, parsed["Statement"].([]any)
+	}
+	_, statements := parse()
+	for i, statement := range statements {
+		object := statement.(map[string]any)
+		sid := object["Sid"].(string)
+		parsed, rest := parse()
+		// IAM has no empty document: in place of the statement stands one that is never asked for.
+		rest[i] = map[string]any{"Effect": "Deny", "Action": "none:Nothing", "Resource": "*"}
+		smaller[sid] = encode(t, parsed)
+		for _, element := range []string{"Action", "Resource"} {
+			list, _ := object[element].([]any)
+			for j := range list {
+				parsed, rest := parse()
+				rest[i].(map[string]any)[element] = slices.Delete(slices.Clone(list), j, j+1)
+				smaller[fmt.Sprintf("%s without %v", sid, list[j])] = encode(t, parsed)
+			}
+		}
+		conditions, _ := object["Condition"].(map[string]any)
+		for operator, tested := range conditions {
+			for key := range maps.Keys(tested.(map[string]any)) {
+				parsed, rest := parse()
+				block := rest[i].(map[string]any)["Condition"].(map[string]any)
+				delete(block[operator].(map[string]any), key)
+				maps.DeleteFunc(block, func(_ string, keys any) bool { return len(keys.(map[string]any)) == 0 })
+				smaller[fmt.Sprintf("%s without condition %s", sid, key)] = encode(t, parsed)
+			}
+		}
+	}
+	return smaller
+}
+
+func encode(t *testing.T, document any) string {
+	t.Helper()
+	encoded, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encoded)
+}
