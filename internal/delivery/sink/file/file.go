@@ -1,0 +1,172 @@
+// Package file is the sink that writes each item to a file of its own, by the rules that readers of key files rely on:
+// a reader sees the old value or the new one, never a part, and a file that was written once is never taken away.
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+// DefaultMode lets the owner and the group read, and nobody write.
+const DefaultMode fs.FileMode = 0o440
+
+// Target says which item goes to which file.
+type Target struct {
+	Item string
+	Path string // its folder exists
+	// Token says that the value is a bearer token: it must be printable ASCII without spaces, and must not start as a
+	// JSON document does. A value that is not is refused, because a reader would send it as it is.
+	Token bool
+}
+
+// Sink writes the items of a snapshot to their targets. The value is written exactly, except that one line end is
+// trimmed from its end: a token file must not have one, and editors add it. An empty value is refused.
+//
+// All files are prepared beside their targets and synced before the first is renamed into place, so a full disk or a
+// refused value changes nothing. A target that already has the bytes and the mode is left alone.
+type Sink struct {
+	targets []Target
+	mode    fs.FileMode
+	gid     int
+}
+
+// Option changes how files are written.
+type Option func(*Sink)
+
+// Mode sets the permission bits of the files; DefaultMode without it.
+func Mode(mode fs.FileMode) Option { return func(s *Sink) { s.mode = mode.Perm() } }
+
+// Group sets the group of the files by its number; without it, that of the process or the folder.
+func Group(gid int) Option { return func(s *Sink) { s.gid = gid } }
+
+// New makes the sink. Two targets of one path, or one without an item or a path, are a usage error.
+func New(targets []Target, opts ...Option) (*Sink, error) {
+	s := &Sink{targets: slices.Clone(targets), mode: DefaultMode, gid: -1}
+	seen := map[string]bool{}
+	for i, t := range s.targets {
+		if t.Item == "" || t.Path == "" {
+			return nil, problem.New(problem.Usage, "name both, as in /run/keys/token=privateKey",
+				"a file target lacks its path or its item")
+		}
+		path, err := filepath.Abs(t.Path)
+		if err != nil {
+			return nil, fmt.Errorf("making %s absolute: %w", t.Path, err)
+		}
+		if seen[path] {
+			return nil, problem.New(problem.Usage, "give each item a file of its own", "file %s is a target twice", path)
+		}
+		seen[path], s.targets[i].Path = true, path
+	}
+	for _, opt := range opts {
+		opt(s)
+	}
+	return s, nil
+}
+
+// Name is "file".
+func (*Sink) Name() string { return "file" }
+
+// Apply writes what differs, all files or none. Only a rename that fails after another succeeded can leave a mixture,
+// and applying again mends it.
+func (s *Sink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var files []staged
+	defer func() {
+		for _, f := range files {
+			_ = os.Remove(f.temp) // those that were renamed are no longer there
+		}
+	}()
+	for _, t := range s.targets {
+		data, err := content(t, snapshot)
+		if err != nil {
+			return err
+		}
+		same, err := s.inPlace(t.Path, data)
+		if err != nil {
+			return err
+		}
+		if same {
+			continue
+		}
+		temp, err := s.stage(t.Path, data)
+		if err != nil {
+			return explain(t.Path, err)
+		}
+		files = append(files, staged{temp: temp, path: t.Path})
+	}
+	return commit(files)
+}
+
+// content is what goes into the file of t.
+func content(t Target, snapshot delivery.Snapshot) ([]byte, error) {
+	item, ok := snapshot.Get(t.Item)
+	if !ok {
+		return nil, problem.New(problem.Refused, "check the name of the item", "item %s for %s is not in the snapshot",
+			t.Item, t.Path)
+	}
+	data := item.Value.Reveal()
+	if cut, ok := bytes.CutSuffix(data, []byte("\n")); ok {
+		data = bytes.TrimSuffix(cut, []byte("\r"))
+	}
+	if len(data) == 0 {
+		return nil, problem.New(problem.Refused, "put a value into the secret or the document",
+			"item %s for %s is empty", t.Item, t.Path)
+	}
+	if t.Token && !isToken(data) {
+		return nil, problem.New(problem.Refused,
+			"a token is one word of printable ASCII; if the secret is a JSON object, name its key in the reference",
+			"item %s for %s is not a token", t.Item, t.Path)
+	}
+	return data, nil
+}
+
+func isToken(data []byte) bool {
+	if bytes.ContainsRune([]byte(`{["'`), rune(data[0])) {
+		return false
+	}
+	return !slices.ContainsFunc(data, func(b byte) bool { return b <= ' ' || b > '~' })
+}
+
+// inPlace says whether the file has the bytes and the mode already. A target that is there and is not a regular file
+// is refused: a symlink would be replaced under its reader or, worse, lead elsewhere.
+func (s *Sink) inPlace(path string, data []byte) (bool, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, explain(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return false, problem.New(problem.Refused, "name a path that is free or a regular file",
+			"target %s is there and is not a regular file (%s)", path, info.Mode().Type())
+	}
+	if info.Mode().Perm() != s.mode || info.Size() != int64(len(data)) {
+		return false, nil
+	}
+	held, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(held, data), nil // what cannot be read is replaced
+}
+
+// explain adds the next step to the error of a file operation, which names the path and never what is written.
+func explain(path string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "mount a volume at " + filepath.Dir(path) + " or create the folder"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "let the user of this process write into " + filepath.Dir(path) + " (fsGroup of the pod)"
+	}
+	return problem.New(problem.Failed, hint, "writing %s: %w", path, err)
+}

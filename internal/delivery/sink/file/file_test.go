@@ -1,0 +1,186 @@
+package file_test
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
+	"github.com/pinnace-dev/pinnace/internal/delivery/sink/file"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+const canary = "CANARY-not-a-real-key"
+
+func open(t *testing.T, targets []file.Target, opts ...file.Option) *file.Sink {
+	t.Helper()
+	s, err := file.New(targets, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestContract(t *testing.T) {
+	deliverytest.RunSink(t, func(t *testing.T) deliverytest.SinkCase {
+		dir := t.TempDir()
+		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+		return deliverytest.SinkCase{
+			Sink:         open(t, []file.Target{{Item: "a", Path: a}, {Item: "b", Path: b}}),
+			RefusesEmpty: true,
+			Read: func() map[string]string {
+				held := map[string]string{}
+				for name, path := range map[string]string{"a": a, "b": b} {
+					if data, err := os.ReadFile(path); err == nil {
+						held[name] = string(data)
+					}
+				}
+				return held
+			},
+			Break: func() func() {
+				must(t, os.Mkdir(b, 0o700))
+				return func() { must(t, os.Remove(b)) }
+			},
+		}
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestContent(t *testing.T) {
+	tests := []struct {
+		name, value, want string
+		token             bool
+	}{
+		{name: "exactly", value: "a b\x00\xff{", want: "a b\x00\xff{"},
+		{name: "one line end is trimmed", value: "key\n", want: "key"},
+		{name: "so is that of another system", value: "key\r\n", want: "key"},
+		{name: "but one only", value: "key\n\n", want: "key\n"},
+		{name: "empty", value: ""},
+		{name: "empty but for a line end", value: "\n"},
+		{name: "token", value: "key_-~!1\n", want: "key_-~!1", token: true},
+		{name: "token with a space", value: "Bearer " + canary, token: true},
+		{name: "token of two lines", value: canary + "\n\n", token: true},
+		{name: "token that is not ASCII", value: canary + "é", token: true},
+		{name: "token that is JSON", value: `{"key":"` + canary + `"}`, token: true},
+		{name: "token in quotes", value: `"` + canary + `"`, token: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "key")
+			s := open(t, []file.Target{{Item: "key", Path: path, Token: test.token}})
+			err := s.Apply(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"key": test.value}))
+			got, readErr := os.ReadFile(path)
+			if test.want == "" {
+				if problem.KindOf(err) != problem.Refused || problem.HintOf(err) == "" {
+					t.Errorf("error %v, hint %q", err, problem.HintOf(err))
+				}
+				if strings.Contains(err.Error(), canary) || !errors.Is(readErr, fs.ErrNotExist) {
+					t.Errorf("error %q, the file has %q", err, got)
+				}
+				return
+			}
+			if err != nil || string(got) != test.want {
+				t.Errorf("the file has %q, want %q (%v)", got, test.want, err)
+			}
+		})
+	}
+}
+
+func TestModeAndIdentityOfTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	s := open(t, []file.Target{{Item: "key", Path: path}}, file.Group(os.Getgid()))
+	apply := func(s *file.Sink, value string) os.FileInfo {
+		t.Helper()
+		must(t, s.Apply(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"key": value})))
+		info, err := os.Lstat(path)
+		must(t, err)
+		return info
+	}
+	first := apply(s, "one")
+	if first.Mode() != file.DefaultMode {
+		t.Errorf("mode %v", first.Mode())
+	}
+	if gid := first.Sys().(*syscall.Stat_t).Gid; int(gid) != os.Getgid() {
+		t.Errorf("group %d", gid)
+	}
+	old := time.Unix(1_000_000_000, 0)
+	must(t, os.Chtimes(path, old, old))
+	if again := apply(s, "one\n"); !os.SameFile(first, again) || !again.ModTime().Equal(old) {
+		t.Error("a file that has the bytes already was written again")
+	}
+	if changed := apply(s, "two"); os.SameFile(first, changed) {
+		t.Error("the file was changed in place, under its reader")
+	}
+	private := open(t, []file.Target{{Item: "key", Path: path}}, file.Mode(0o400))
+	if info := apply(private, "two"); info.Mode() != 0o400 {
+		t.Errorf("mode %v after another was asked for", info.Mode())
+	}
+}
+
+func TestSymlinkIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	elsewhere, path := filepath.Join(dir, "elsewhere"), filepath.Join(dir, "key")
+	must(t, os.WriteFile(elsewhere, []byte("untouched"), 0o600))
+	must(t, os.Symlink(elsewhere, path))
+	s := open(t, []file.Target{{Item: "other", Path: filepath.Join(dir, "other")}, {Item: "key", Path: path}})
+	err := s.Apply(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"key": canary, "other": canary}))
+	if problem.KindOf(err) != problem.Refused || !strings.Contains(err.Error(), path) {
+		t.Errorf("Apply = %v", err)
+	}
+	if got, _ := os.ReadFile(elsewhere); string(got) != "untouched" {
+		t.Errorf("the file behind the link has %q", got)
+	}
+	wantFolder(t, dir, "elsewhere", "key")
+}
+
+// wantFolder fails unless the folder has these names and no others: nothing half-done, no temporary file.
+func wantFolder(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	want := map[string]bool{}
+	for _, n := range names {
+		want[n] = true
+	}
+	got := map[string]bool{}
+	for _, e := range entries {
+		got[e.Name()] = true
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the folder has %v, want %v", got, want)
+	}
+}
+
+func TestMissingFolder(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, []file.Target{{Item: "a", Path: filepath.Join(dir, "a")}, {Item: "b", Path: filepath.Join(dir, "no", "b")}})
+	err := s.Apply(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"a": canary, "b": canary}))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(problem.HintOf(err), filepath.Join(dir, "no")) {
+		t.Errorf("Apply = %v, hint %q", err, problem.HintOf(err))
+	}
+	wantFolder(t, dir)
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, targets := range map[string][]file.Target{
+		"no item":        {{Path: "/run/a"}},
+		"no path":        {{Item: "a"}},
+		"one path twice": {{Item: "a", Path: "/run/a"}, {Item: "b", Path: "/run/./a"}},
+	} {
+		if _, err := file.New(targets); problem.KindOf(err) != problem.Usage {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
