@@ -162,3 +162,9 @@ func notInID(r rune) bool {
 	}
 	return !strings.ContainsRune("/_+=.@-:!", r)
 }
+
+// Resolved is what a reference stands for.
+type Resolved struct {
+	Value   secret.Value
+	Version string // version id of the secret that was read
+}

@@ -1,0 +1,46 @@
+package awserr_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"testing"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/awserr"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+func TestShort(t *testing.T) {
+	operation := func(err error) error {
+		return &smithy.OperationError{ServiceID: "S", OperationName: "Op", Err: err}
+	}
+	api := &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
+	send := &url.Error{Op: "Get", URL: "http://127.0.0.1:1/configuration?configuration_token=SESSION", Err: context.Canceled}
+	tests := []struct {
+		err  error
+		want string
+		code string
+	}{
+		{operation(api), "ThrottlingException: Rate exceeded", "ThrottlingException"},
+		{operation(&smithy.GenericAPIError{Code: "Bare"}), "Bare", "Bare"},
+		{operation(send), "no answer from 127.0.0.1:1: context canceled", ""},
+		{operation(&smithy.DeserializationError{Err: errors.New("x"), Snapshot: []byte("y")}), "the answer cannot be read", ""},
+		{operation(problem.New(problem.Denied, "hint", "no token file")), "no token file", ""},
+		{errors.New("other"), "other", ""},
+	}
+	for _, test := range tests {
+		got := awserr.Short(fmt.Errorf("outer: %w", test.err))
+		if test.want == "other" {
+			got = awserr.Short(test.err)
+		}
+		if got.Error() != test.want || awserr.Code(got) != test.code || !errors.Is(got, test.err) {
+			t.Errorf("%v became %q with code %q", test.err, got, awserr.Code(got))
+		}
+	}
+	if awserr.Short(nil) != nil {
+		t.Error("nil did not stay nil")
+	}
+}
