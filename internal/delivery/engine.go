@@ -13,7 +13,7 @@ import (
 const (
 	defaultInterval = 30 * time.Second
 	minBackoff      = time.Second
-	maxBackoff      = 2 * time.Minute
+	maxBackoff      = time.Minute
 	maxJitter       = 500 * time.Millisecond // of a regular poll, so that a change is followed within one interval
 )
 
@@ -68,7 +68,7 @@ func (e *Engine) Once(ctx context.Context) error {
 }
 
 // Run delivers until ctx is done, then returns nil. Failures are logged, shown by Status and retried: the source and the
-// sinks each with exponential backoff and jitter from 1 s to 2 min, never sooner than the source allows.
+// sinks each with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows.
 func (e *Engine) Run(ctx context.Context) error {
 	var untilFetch time.Duration
 	for ctx.Err() == nil {
@@ -182,7 +182,7 @@ func (e *Engine) announce(ctx context.Context, s Snapshot, print string) {
 // backoff is the pause after n failures in a row: doubling, bounded, and half of it random.
 func (e *Engine) backoff(n int) time.Duration {
 	d := maxBackoff
-	if shift := n - 1; shift < 7 {
+	if shift := n - 1; shift < 6 {
 		d = min(minBackoff<<shift, maxBackoff)
 	}
 	return d/2 + time.Duration(e.rand()*float64(d/2))

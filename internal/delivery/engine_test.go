@@ -120,8 +120,8 @@ func TestRunKeepsTheLastGoodValue(t *testing.T) {
 		if got := sink.Read()["key"]; got != "one" || sink.Calls() != 1 {
 			t.Errorf("the sink has %q after %d calls", got, sink.Calls())
 		}
-		// ¾ of 1, 2, 4 … 64 s take 95 s; then ¾ of 120 s each.
-		if more := source.Calls() - calls; more < 10 || more > 13 {
+		// ¾ of 1, 2, 4 … 32 s take 47 s; then ¾ of 60 s each.
+		if more := source.Calls() - calls; more < 15 || more > 19 {
 			t.Errorf("%d calls in ten minutes of failure: the backoff does not grow or is not bounded", more)
 		}
 	})

@@ -1,0 +1,328 @@
+package appconfig_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
+	"github.com/pinnace-dev/pinnace/internal/delivery/source/appconfig"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+const canary = "CANARY-not-a-real-key"
+
+func TestContract(t *testing.T) {
+	t.Run("values in the document", func(t *testing.T) {
+		deliverytest.RunSource(t, func(t *testing.T) deliverytest.SourceCase {
+			s, url := start(t)
+			return deliverytest.SourceCase{
+				Source: open(t, s, url, nil),
+				Set: func(values map[string]string) {
+					content, _ := json.Marshal(map[string]any{"a": values["a"], "nested": map[string]string{"b": values["b"]}})
+					s.set(string(content), "")
+				},
+				Break: func() {
+					s.fail = func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) }
+				},
+				Mend: func() { s.fail = nil },
+				Pass: func() { s.pass(time.Minute) },
+			}
+		})
+	})
+	t.Run("references", func(t *testing.T) {
+		deliverytest.RunSource(t, func(t *testing.T) deliverytest.SourceCase {
+			s, url := start(t)
+			s.set(`{"a":"{{resolve:secretsmanager:a}}","nested":{"b":"{{resolve:secretsmanager:b}}"}}`, "")
+			v := &vault{}
+			return deliverytest.SourceCase{
+				Source: open(t, s, url, func(c *appconfig.Config) { c.Resolver = v }),
+				Set:    func(values map[string]string) { v.values = values },
+				Break:  func() { v.err = errors.New("vault down") },
+				Mend:   func() { v.err = nil },
+				Pass:   func() { s.pass(time.Minute) },
+			}
+		})
+	})
+}
+
+func get(t *testing.T, source *appconfig.Source) delivery.Answer {
+	t.Helper()
+	answer, err := source.Fetch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func fail(t *testing.T, source *appconfig.Source, want string) (delivery.Answer, error) {
+	t.Helper()
+	answer, err := source.Fetch(t.Context())
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("error %v, want one with %q", err, want)
+	}
+	for _, hidden := range []string{"CANARY", "SESSION-TOKEN"} {
+		if strings.Contains(err.Error()+problem.HintOf(err), hidden) {
+			t.Errorf("the error shows %s: %v", hidden, err)
+		}
+	}
+	return answer, err
+}
+
+func value(t *testing.T, answer delivery.Answer, name string) string {
+	t.Helper()
+	item, ok := answer.Snapshot.Get(name)
+	if !ok {
+		t.Fatalf("item %s is not in the snapshot (unchanged: %v)", name, answer.Unchanged)
+	}
+	return item.Version + " " + string(item.Value.Reveal())
+}
+
+func TestVersionsAndIntervals(t *testing.T) {
+	s, url := start(t)
+	s.set(`{"a":"x {{resolve:secretsmanager:k}} {{resolve:secretsmanager:l}}","nested":{"b":2.50}}`, "release-7")
+	v := &vault{values: map[string]string{"k": "1", "l": "2"}, versions: map[string]string{"k": "v1", "l": "v2"}}
+	source := open(t, s, url, func(c *appconfig.Config) { c.Resolver, c.PollInterval = v, 20*time.Second })
+	answer := get(t, source)
+	if got := value(t, answer, "a"); got != "v1+v2 x 1 2" {
+		t.Errorf("a = %q", got)
+	}
+	if got := value(t, answer, "b"); got != "release-7 2.50" {
+		t.Errorf("b = %q", got)
+	}
+	if answer.After != 20*time.Second {
+		t.Errorf("the server echoes 20 s, the source says %v", answer.After)
+	}
+	s.interval = 300
+	s.pass(20 * time.Second)
+	if answer := get(t, source); !answer.Unchanged || answer.After != 5*time.Minute {
+		t.Errorf("the server wants 5 min, the source says %v (unchanged: %v)", answer.After, answer.Unchanged)
+	}
+}
+
+func TestEarlyPollCostsNothing(t *testing.T) {
+	s, url := start(t)
+	s.set(`{"a":"1","nested":{"b":"2"}}`, "")
+	source := open(t, s, url, nil)
+	get(t, source)
+	if answer := get(t, source); !answer.Unchanged || answer.After != appconfig.DefaultPollInterval {
+		t.Errorf("too early: %+v", answer)
+	}
+	s.set(`{"a":"3","nested":{"b":"2"}}`, "")
+	s.pass(time.Minute)
+	if got := value(t, get(t, source), "a"); got != " 3" || s.sessions != 1 {
+		t.Errorf("a = %q after %d sessions: the token was lost", got, s.sessions)
+	}
+}
+
+// Whatever becomes of a token, the next good answer has the change, and the server is asked no more than needed.
+func TestTokens(t *testing.T) {
+	tests := []struct {
+		name           string
+		fail           func(w http.ResponseWriter, effect func())
+		text           string // of the failure; empty when the source mends it at once
+		calls, session int    // until the change is there, after the first answer
+	}{
+		{"throttled, token kept", func(w http.ResponseWriter, _ func()) { refuse(w, 429, "ThrottlingException", nil) },
+			"ThrottlingException: refused", 2, 0},
+		{"503 after the effect, new session", func(w http.ResponseWriter, effect func()) {
+			effect()
+			w.WriteHeader(503)
+		}, "polling for configuration app/uat/otel", 3, 1},
+		{"reply lost, new session", func(w http.ResponseWriter, effect func()) {
+			effect()
+			panic(http.ErrAbortHandler)
+		}, "no answer from 127.0.0.1", 3, 1}, // net/http repeats a GET that dies on a connection used before
+		{"reply cut, new session", func(w http.ResponseWriter, effect func()) {
+			effect()
+			w.Header().Set("Content-Length", "100")
+			fmt.Fprint(w, canary)
+		}, "the answer cannot be read", 2, 1},
+		{"expired, new session at once", nil, "", 2, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s, url := start(t)
+			s.set(`{"a":"1","nested":{"b":"2"}}`, "")
+			source := open(t, s, url, nil)
+			get(t, source)
+			calls, sessions := s.calls, s.sessions
+			s.set(`{"a":"3","nested":{"b":"2"}}`, "")
+			s.pass(time.Minute)
+			if test.fail != nil {
+				s.fail = test.fail
+				fail(t, source, test.text)
+				s.fail = nil
+			} else {
+				clear(s.tokens)
+			}
+			if got := value(t, get(t, source), "a"); got != " 3" {
+				t.Errorf("a = %q", got)
+			}
+			if s.calls-calls != test.calls || s.sessions-sessions != test.session {
+				t.Errorf("%d calls in %d new sessions, want %d in %d", s.calls-calls, s.sessions-sessions, test.calls, test.session)
+			}
+		})
+	}
+}
+
+func TestTokenRefusedForEver(t *testing.T) {
+	s, url := start(t)
+	s.fail = func(w http.ResponseWriter, _ func()) { refuseToken(w, "Expired") }
+	source := open(t, s, url, nil)
+	for range 3 {
+		fail(t, source, "BadRequestException")
+	}
+	if s.sessions > 3 {
+		t.Errorf("%d sessions for 3 polls", s.sessions)
+	}
+}
+
+func TestEmptyConfiguration(t *testing.T) {
+	s, url := start(t)
+	source := open(t, s, url, nil)
+	for range 2 { // the second answer is no "unchanged" either
+		answer, err := fail(t, source, "reading configuration app/uat/otel: empty configuration")
+		if problem.KindOf(err) != problem.Refused || answer.After != appconfig.DefaultPollInterval {
+			t.Errorf("kind %d, again after %v", problem.KindOf(err), answer.After)
+		}
+		s.pass(time.Minute)
+	}
+	s.set(`{"a":"1","nested":{"b":"2"}}`, "")
+	if got := value(t, get(t, source), "a"); got != " 1" {
+		t.Errorf("a = %q", got)
+	}
+	s.set("", "emptied") // a label tells an empty configuration from an unchanged one
+	for range 2 {
+		s.pass(time.Minute)
+		fail(t, source, "empty configuration")
+	}
+}
+
+func TestBadDocument(t *testing.T) {
+	tests := map[string]string{
+		canary:                              "the document: it is not valid JSON near byte",
+		`["` + canary + `"]`:                "the document: it is an array, not a JSON object",
+		`{"nested":{"b":"` + canary + `"}}`: "field a is missing",
+		`{"a":"` + canary + `","nested":{"b":["` + canary + `"]}}`:                              "field /nested/b is an array",
+		`{"a":"` + canary + `","nested":{"b":null}}`:                                            "field /nested/b is null",
+		`{"a":"` + canary + `{{resolve:ssm:x}}` + canary + `","nested":{"b":"1"}}`:              "field a: reference at byte 21",
+		`{"a":"` + strings.Repeat(canary, 4<<20/len(canary)) + `","nested":{"b":"1234567890"}}`: "more than 4194304",
+		`{"a":"{{resolve:secretsmanager:k}}","nested":{"b":"` + canary + `"}}`:                  "nothing resolves them",
+	}
+	for content, want := range tests {
+		t.Run(want, func(t *testing.T) {
+			s, url := start(t)
+			s.set(`{"a":"1","nested":{"b":"2"}}`, "")
+			source := open(t, s, url, nil)
+			get(t, source)
+			s.set(content, "bad")
+			s.pass(time.Minute)
+			calls := s.calls
+			for range 3 { // the server would say "unchanged" from now on, but the document is as bad as before
+				if _, err := fail(t, source, want); problem.HintOf(err) == "" && want != "nothing resolves them" {
+					t.Error("no hint")
+				}
+			}
+			if s.calls != calls+1 {
+				t.Errorf("%d calls within one poll interval", s.calls-calls)
+			}
+			s.set(`{"a":"3","nested":{"b":"2"}}`, "")
+			s.pass(time.Minute)
+			if got := value(t, get(t, source), "a"); got != " 3" {
+				t.Errorf("a = %q after the document was corrected", got)
+			}
+		})
+	}
+}
+
+// A document whose reference cannot be resolved is not taken as held.
+func TestPendingDocument(t *testing.T) {
+	s, url := start(t)
+	v := &vault{values: map[string]string{"old": "1"}}
+	s.set(`{"a":"{{resolve:secretsmanager:old}}","nested":{"b":"x"}}`, "")
+	source := open(t, s, url, func(c *appconfig.Config) { c.Resolver = v })
+	get(t, source)
+	s.set(`{"a":"{{resolve:secretsmanager:new}}","nested":{"b":"y"}}`, "")
+	s.pass(time.Minute)
+	calls := s.calls
+	fail(t, source, "secret new not found")
+	s.pass(time.Second)
+	fail(t, source, "secret new not found")
+	v.values["new"] = "2"
+	s.pass(9 * time.Second)
+	answer := get(t, source)
+	if value(t, answer, "a") != " 2" || value(t, answer, "b") != " y" {
+		t.Errorf("a = %q, b = %q", value(t, answer, "a"), value(t, answer, "b"))
+	}
+	if s.calls != calls+1 || answer.After != 20*time.Second {
+		t.Errorf("%d calls within one poll interval, the next after %v", s.calls-calls, answer.After)
+	}
+}
+
+// The secret comes back while AppConfig is down: the document that waits for it must not wait for AppConfig, too.
+func TestPendingDocumentWhileAppConfigIsDown(t *testing.T) {
+	s, url := start(t)
+	v := &vault{values: map[string]string{}}
+	s.set(`{"a":"{{resolve:secretsmanager:new}}","nested":{"b":"y"}}`, "")
+	source := open(t, s, url, func(c *appconfig.Config) { c.Resolver = v })
+	fail(t, source, "secret new not found")
+	s.pass(time.Minute)
+	s.fail = func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) }
+	fail(t, source, "InternalServerException")
+	v.values["new"] = "2"
+	if got := value(t, get(t, source), "a"); got != " 2" {
+		t.Errorf("a = %q", got)
+	}
+	fail(t, source, "InternalServerException")
+}
+
+func TestOpeningFails(t *testing.T) {
+	tests := []struct {
+		code    string
+		members map[string]any
+		kind    problem.Kind
+		text    string
+		hint    string
+	}{
+		{"AccessDeniedException", nil, problem.Denied, "AccessDeniedException: refused",
+			"appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration on arn:aws:appconfig:eu-west-1:"},
+		{"ResourceNotFoundException", map[string]any{"ResourceType": "Application"}, problem.Failed,
+			"application not found", "region eu-west-1"},
+		{"ResourceNotFoundException", map[string]any{"ResourceType": "Deployment"}, problem.Failed,
+			"deployment not found", "start-deployment"},
+		{"ResourceNotFoundException", nil, problem.Failed, "something not found", "region eu-west-1"},
+		{"ThrottlingException", nil, problem.Failed, "ThrottlingException: refused", ""},
+	}
+	for _, test := range tests {
+		s, url := start(t)
+		s.failOpen = func(w http.ResponseWriter) { refuse(w, 400, test.code, test.members) }
+		_, err := fail(t, open(t, s, url, nil), "opening a session for configuration app/uat/otel: "+test.text)
+		if problem.KindOf(err) != test.kind || !strings.Contains(problem.HintOf(err), test.hint) {
+			t.Errorf("%s: kind %d, hint %q", test.code, problem.KindOf(err), problem.HintOf(err))
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	good := appconfig.Config{Application: "a", Environment: "e", Profile: "p", Items: map[string]string{"x": "x"}}
+	for name, change := range map[string]func(*appconfig.Config){
+		"no name":   func(c *appconfig.Config) { c.Environment = "" },
+		"no items":  func(c *appconfig.Config) { c.Items = nil },
+		"too often": func(c *appconfig.Config) { c.PollInterval = 14 * time.Second },
+		"too rare":  func(c *appconfig.Config) { c.PollInterval = 25 * time.Hour },
+	} {
+		c := good
+		change(&c)
+		if _, err := appconfig.New(aws.Config{}, c); problem.KindOf(err) != problem.Usage || problem.HintOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

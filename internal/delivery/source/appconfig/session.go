@@ -1,0 +1,144 @@
+package appconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/appconfigdata"
+	"github.com/aws/aws-sdk-go-v2/service/appconfigdata/types"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/awserr"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/secret"
+)
+
+// poll asks for content newer than what the session has given. An answer without content leaves the document as it is.
+// When it fails, after is how long the server wants to be left alone, if it said so.
+//
+// A token is good for one answer. When the server refuses it, a new session is opened at once; when no answer arrives,
+// it may be spent, and the next poll opens a new session; when the server answers with an error, it is kept.
+func (s *Source) poll(ctx context.Context) (after time.Duration, err error) {
+	opened := s.token.Len() == 0
+	if opened {
+		if err := s.open(ctx); err != nil {
+			return 0, err
+		}
+	}
+	out, err := s.get(ctx)
+	if !opened && spent(err) {
+		if err := s.open(ctx); err != nil {
+			return 0, err
+		}
+		out, err = s.get(ctx)
+	}
+	if refusal(err) == types.InvalidParameterProblemPollIntervalNotSatisfied {
+		s.due = s.cfg.Now().Add(s.cfg.PollInterval)
+		if s.document.Len() > 0 {
+			return 0, nil // nothing newer can be had, which is no failure
+		}
+		return s.cfg.PollInterval, s.explain("polling", err)
+	}
+	if err != nil {
+		return 0, s.explain("polling", err)
+	}
+	return s.take(out)
+}
+
+// take keeps what an answer brought.
+func (s *Source) take(out *appconfigdata.GetLatestConfigurationOutput) (after time.Duration, err error) {
+	s.token = secret.FromString(aws.ToString(out.NextPollConfigurationToken))
+	after = time.Duration(out.NextPollIntervalInSeconds) * time.Second
+	if after <= 0 {
+		after = s.cfg.PollInterval
+	}
+	s.due = s.cfg.Now().Add(after)
+	label := aws.ToString(out.VersionLabel)
+	switch {
+	case len(out.Configuration) > 0:
+		s.document, s.label, s.fresh = secret.New(out.Configuration), label, false
+	case s.fresh || label != "":
+		s.fresh = true // until there is content, no answer means "unchanged"
+		return after, problem.New(problem.Refused, "deploy a document with content",
+			"reading configuration %s: empty configuration", s.cfg.name())
+	}
+	return after, nil
+}
+
+// open starts a session. Its first answer has the whole content.
+func (s *Source) open(ctx context.Context) error {
+	s.token = secret.Value{}
+	out, err := s.client.StartConfigurationSession(ctx, &appconfigdata.StartConfigurationSessionInput{
+		ApplicationIdentifier:                &s.cfg.Application,
+		EnvironmentIdentifier:                &s.cfg.Environment,
+		ConfigurationProfileIdentifier:       &s.cfg.Profile,
+		RequiredMinimumPollIntervalInSeconds: aws.Int32(int32(s.cfg.PollInterval / time.Second)),
+	})
+	if err != nil {
+		return s.explain("opening a session", err)
+	}
+	s.token, s.fresh = secret.FromString(aws.ToString(out.InitialConfigurationToken)), true
+	return nil
+}
+
+// get spends the token. The client must not retry by itself: the token of a lost answer may be spent.
+func (s *Source) get(ctx context.Context) (*appconfigdata.GetLatestConfigurationOutput, error) {
+	token := string(s.token.Reveal())
+	out, err := s.client.GetLatestConfiguration(ctx,
+		&appconfigdata.GetLatestConfigurationInput{ConfigurationToken: &token},
+		func(o *appconfigdata.Options) { o.Retryer = aws.NopRetryer{} })
+	if err != nil && awserr.Code(err) == "" {
+		s.token = secret.Value{}
+	}
+	return out, err
+}
+
+// refusal says what the server has against a token, or "".
+func refusal(err error) types.InvalidParameterProblem {
+	e, ok := errors.AsType[*types.BadRequestException](err)
+	if !ok {
+		return ""
+	}
+	details, ok := e.Details.(*types.BadRequestDetailsMemberInvalidParameters)
+	if !ok {
+		return ""
+	}
+	return details.Value["ConfigurationToken"].Problem
+}
+
+// spent says that the server will not take the token again.
+func spent(err error) bool {
+	p := refusal(err)
+	return p == types.InvalidParameterProblemExpired || p == types.InvalidParameterProblemCorrupted
+}
+
+// explain gives a failed call its kind and the step that mends it.
+func (s *Source) explain(doing string, err error) error {
+	kind, hint := problem.KindOf(err), problem.HintOf(err)
+	if strings.HasPrefix(awserr.Code(err), "AccessDenied") {
+		kind = problem.Denied
+		hint = fmt.Sprintf("the role's policy needs appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration "+
+			"on arn:aws:appconfig:%s:ACCOUNT:application/ID/environment/ID/configuration/ID (ids, not names)", s.region)
+	}
+	if e, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
+		switch e.ResourceType {
+		case types.ResourceTypeDeployment, types.ResourceTypeConfiguration:
+			hint = "deploy a version with: aws appconfig start-deployment"
+		default:
+			hint = fmt.Sprintf("check the names of application, environment and profile in region %s", s.region)
+		}
+		err = fmt.Errorf("%s not found: %w", thing(e.ResourceType), awserr.Short(err))
+		return problem.New(kind, hint, "%s for configuration %s: %w", doing, s.cfg.name(), err)
+	}
+	return problem.New(kind, hint, "%s for configuration %s: %w", doing, s.cfg.name(), awserr.Short(err))
+}
+
+func thing(t types.ResourceType) string {
+	if t == "" {
+		return "something"
+	}
+	return strings.ToLower(string(t))
+}
