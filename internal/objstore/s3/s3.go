@@ -1,0 +1,200 @@
+// Package s3 keeps objects in a bucket of Amazon S3, below a prefix, by conditional requests: If-None-Match creates,
+// If-Match replaces and deletes.
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/pinnace-dev/pinnace/internal/objstore"
+	"github.com/pinnace-dev/pinnace/internal/objstore/internal/version"
+)
+
+// maxBody bounds what one read may bring into memory.
+const maxBody = 512 << 20
+
+// writeTag is the user metadata that tells one write from all others, so that a repeated request which meets its own
+// success is recognised even where the bytes alone would not prove whose they are.
+const writeTag = "pinnace-write"
+
+// Store is an objstore.Store in a bucket. The version of an object is its ETag.
+type Store struct {
+	client *awss3.Client
+	bucket string
+	prefix string // empty, or ends in a slash
+	newTag func() string
+}
+
+var _ objstore.Store = (*Store)(nil)
+
+// New makes a store of the bucket's keys below prefix, which may be empty; slashes around it do not matter. The client
+// brings region, credentials and the repetition of requests whose connection was lost.
+func New(client *awss3.Client, bucket, prefix string) *Store {
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		prefix += "/"
+	}
+	return &Store{client, bucket, prefix, rand.Text}
+}
+
+// name is the object's full key: the only place that knows the prefix, besides List.
+func (s *Store) name(key string) (*string, error) {
+	if err := objstore.CheckKey(key); err != nil {
+		return nil, err
+	}
+	return aws.String(s.prefix + key), nil
+}
+
+// Get implements objstore.Store. It needs s3:GetObject, and s3:ListBucket to tell a missing object from a forbidden one.
+func (s *Store) Get(ctx context.Context, key string) (objstore.Object, error) {
+	return s.GetIfChanged(ctx, key, objstore.Version{})
+}
+
+// GetIfChanged implements objstore.Store.
+func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Version) (objstore.Object, error) {
+	name, err := s.name(key)
+	if err != nil {
+		return objstore.Object{}, err
+	}
+	in := &awss3.GetObjectInput{Bucket: &s.bucket, Key: name}
+	if !held.IsZero() {
+		in.IfNoneMatch = aws.String(version.Token(held))
+	}
+	out, err := s.client.GetObject(ctx, in)
+	if err != nil {
+		return objstore.Object{}, s.explain(reading, key, err)
+	}
+	defer func() { _ = out.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(out.Body, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = fmt.Errorf("larger than %d bytes", maxBody)
+	}
+	if err != nil {
+		return objstore.Object{}, fmt.Errorf("reading %s: %w", s.url(key), err)
+	}
+	delete(out.Metadata, writeTag)
+	return objstore.Object{
+		Content: objstore.Content{
+			Body: body, Type: aws.ToString(out.ContentType), CacheControl: aws.ToString(out.CacheControl),
+			Metadata: out.Metadata,
+		},
+		Version: version.Of(aws.ToString(out.ETag)),
+	}, nil
+}
+
+// Create implements objstore.Store. It needs s3:PutObject.
+func (s *Store) Create(ctx context.Context, key string, c objstore.Content) (objstore.Version, error) {
+	return s.put(ctx, creating, key, c, func(in *awss3.PutObjectInput) { in.IfNoneMatch = aws.String("*") })
+}
+
+// Replace implements objstore.Store. It needs s3:PutObject and s3:GetObject.
+func (s *Store) Replace(
+	ctx context.Context, key string, old objstore.Version, c objstore.Content,
+) (objstore.Version, error) {
+	if old.IsZero() { // an empty If-Match is not sent at all: the write would be unconditional
+		return objstore.Version{}, fmt.Errorf("replacing %s: %w", s.url(key), objstore.ErrChanged)
+	}
+	return s.put(ctx, replacing, key, c, func(in *awss3.PutObjectInput) { in.IfMatch = aws.String(version.Token(old)) })
+}
+
+func (s *Store) put(
+	ctx context.Context, op operation, key string, c objstore.Content, condition func(*awss3.PutObjectInput),
+) (objstore.Version, error) {
+	name, err := s.name(key)
+	if err != nil {
+		return objstore.Version{}, err
+	}
+	sum := sha256.Sum256(c.Body)
+	tag := s.newTag()
+	in := &awss3.PutObjectInput{
+		Bucket: &s.bucket, Key: name, Body: bytes.NewReader(c.Body),
+		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
+		Metadata:       map[string]string{writeTag: tag},
+	}
+	maps.Copy(in.Metadata, c.Metadata)
+	if c.Type != "" {
+		in.ContentType = &c.Type
+	}
+	if c.CacheControl != "" {
+		in.CacheControl = &c.CacheControl
+	}
+	condition(in)
+	out, err := s.client.PutObject(ctx, in)
+	if err == nil {
+		return version.Of(aws.ToString(out.ETag)), nil
+	}
+	err = s.explain(op, key, err)
+	if errors.Is(err, objstore.ErrExists) || errors.Is(err, objstore.ErrChanged) {
+		return s.settle(ctx, name, tag, err)
+	}
+	return objstore.Version{}, err
+}
+
+// settle finds out whether a write that was refused met its own earlier success: the client repeats a request whose
+// answer was lost. If what is there now carries the tag of this write, it is this write. In doubt it stays refused,
+// which is right for the caller: whoever writes on top makes the object changed.
+func (s *Store) settle(ctx context.Context, name *string, tag string, refused error) (objstore.Version, error) {
+	out, err := s.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &s.bucket, Key: name})
+	if err != nil || out.Metadata[writeTag] != tag {
+		return objstore.Version{}, refused
+	}
+	return version.Of(aws.ToString(out.ETag)), nil
+}
+
+// Delete implements objstore.Store. It needs s3:DeleteObject and s3:GetObject. In a versioned bucket it leaves a delete
+// marker. A repeated request that meets its own success says ErrChanged, which is as true: the object is gone.
+func (s *Store) Delete(ctx context.Context, key string, old objstore.Version) error {
+	name, err := s.name(key)
+	if err != nil {
+		return err
+	}
+	if old.IsZero() {
+		return fmt.Errorf("deleting %s: %w", s.url(key), objstore.ErrChanged)
+	}
+	_, err = s.client.DeleteObject(ctx, &awss3.DeleteObjectInput{
+		Bucket: &s.bucket, Key: name, IfMatch: aws.String(version.Token(old)),
+	})
+	if err != nil {
+		return s.explain(deleting, key, err)
+	}
+	return nil
+}
+
+// List implements objstore.Store. It needs s3:ListBucket.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		pages := awss3.NewListObjectsV2Paginator(s.client, &awss3.ListObjectsV2Input{
+			Bucket: &s.bucket, Prefix: aws.String(s.prefix + prefix),
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(objstore.Info{}, s.explain(listing, prefix, err))
+				return
+			}
+			for _, o := range page.Contents {
+				key := strings.TrimPrefix(aws.ToString(o.Key), s.prefix)
+				if objstore.CheckKey(key) != nil { // a folder's placeholder, or made by other tools
+					continue
+				}
+				info := objstore.Info{Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)}
+				if !yield(info, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Store) url(key string) string { return "s3://" + s.bucket + "/" + s.prefix + key }
