@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/appconfigdata"
 	"github.com/aws/aws-sdk-go-v2/service/appconfigdata/types"
 
-	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/awserr"
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 	"github.com/pinnace-dev/pinnace/internal/secret"
 )

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/pinnace-dev/pinnace/internal/delivery/reference"
-	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/awserr"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/document"
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 	"github.com/pinnace-dev/pinnace/internal/secret"
 )

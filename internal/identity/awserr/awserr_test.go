@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/awserr"
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 

@@ -1,0 +1,155 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+// Explain gives an error that an AWS call met because of the caller's identity the kind Denied and a hint: expired or
+// unknown credentials, a clock that is wrong. Other errors, and those that are explained already, stay as they are.
+func Explain(err error) error {
+	if err == nil || problem.HintOf(err) != "" {
+		return err
+	}
+	if hint := sessionHint(err); hint != "" {
+		return problem.New(problem.Denied, hint, "%w", awserr.Short(err))
+	}
+	return err
+}
+
+// sessionHint is for credentials that a service refused.
+func sessionHint(err error) string {
+	text := awserr.Short(err).Error()
+	switch awserr.Code(err) {
+	case "RequestTimeTooSkewed", "RequestExpired":
+		return "set this machine's clock; AWS accepts 5 minutes of difference"
+	case "InvalidSignatureException", "SignatureDoesNotMatch":
+		if strings.Contains(text, "expired") || strings.Contains(text, "not yet current") {
+			return "set this machine's clock; AWS accepts 5 minutes of difference"
+		}
+		return "the secret key does not belong to the access key; get new credentials"
+	case "ExpiredToken", "ExpiredTokenException":
+		return "the credentials have expired; get new ones, and check this machine's clock"
+	case "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId":
+		return "the credentials are not known at this endpoint; check AWS_ENDPOINT_URL, or get new ones"
+	}
+	return ""
+}
+
+// explained are credentials whose failures say what to do.
+type explained struct {
+	provider aws.CredentialsProvider
+	facts    facts
+}
+
+// facts are what is known of an identity.
+type facts struct {
+	role, region string
+	token        tokenFile
+}
+
+// Retrieve makes errors of kind Denied, unless ctx is done.
+func (e *explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := e.provider.Retrieve(ctx)
+	if err == nil || ctx.Err() != nil {
+		return c, err
+	}
+	return c, e.facts.explain(err)
+}
+
+// explain names what a failed AssumeRoleWithWebIdentity means. It reads the token's claims, unverified, for the message
+// alone; the token itself is never shown.
+func (f facts) explain(err error) error {
+	if e, ok := errors.AsType[*tokenError](err); ok {
+		return problem.New(problem.Denied, e.hint, "reading the web identity token of role %s: %w", f.role, e)
+	}
+	claims := f.token.claims()
+	return problem.New(problem.Denied, f.hint(err, claims), "assuming role %s: %w", f.role, awserr.Short(err))
+}
+
+func (f facts) hint(err error, c claims) string {
+	provider := fmt.Sprintf("the IAM OIDC provider of issuer %s in the account of %s", c.issuer(), f.role)
+	switch awserr.Code(err) {
+	case "AccessDenied", "AccessDeniedException":
+		return fmt.Sprintf("trust policy of %s must allow sub %s and aud %s of issuer %s", f.role, c.subject(), c.audience(),
+			c.issuer())
+	case "ExpiredTokenException", "ExpiredToken":
+		return fmt.Sprintf("the token in %s expired at %s; mount it as a projected volume, which the kubelet renews, and "+
+			"check the node's clock", string(f.token), c.expiry())
+	case "InvalidIdentityToken":
+		return fmt.Sprintf("create %s, its URL exactly that, or correct its keys; a wrong clock on this node or the "+
+			"issuer shows as this, too (sub %s, aud %s, issued at %s)", provider, c.subject(), c.audience(), c.issued())
+	case "IDPRejectedClaim":
+		return fmt.Sprintf("add aud %s to the audiences of %s", c.audience(), provider)
+	case "IDPCommunicationError":
+		return fmt.Sprintf("STS must reach %s/.well-known/openid-configuration and the keys that it names", c.issuer())
+	case "RegionDisabledException":
+		return fmt.Sprintf("activate STS in region %s, or choose another AWS_REGION", f.region)
+	case "ValidationError":
+		return "check that AWS_ROLE_ARN is the ARN of a role, and AWS_ROLE_SESSION_NAME at most 64 of A-Z a-z 0-9 _ + = , . @ -"
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return fmt.Sprintf("let this pod reach STS in region %s, or set AWS_ENDPOINT_URL_STS", f.region)
+	}
+	if hint := sessionHint(err); hint != "" {
+		return hint
+	}
+	return fmt.Sprintf("the token has sub %s and aud %s of issuer %s; compare with the trust policy of %s", c.subject(),
+		c.audience(), c.issuer(), f.role)
+}
+
+// tokenFile is the path of a web identity token.
+type tokenFile string
+
+// tokenError says that there is no token to send.
+type tokenError struct {
+	hint string
+	err  error
+}
+
+func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }
+
+// GetIdentityToken reads the token as it is now.
+func (t tokenFile) GetIdentityToken() ([]byte, error) {
+	data, err := os.ReadFile(string(t))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &tokenError{err: err, hint: "AWS_WEB_IDENTITY_TOKEN_FILE names a file that is not mounted; " +
+			"check the pod's projected volume and that EKS's webhook changed the pod"}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &tokenError{err: err, hint: "let the user of this process read it: set fsGroup in the pod's security context"}
+	case err != nil:
+		return nil, &tokenError{err: err, hint: "check AWS_WEB_IDENTITY_TOKEN_FILE"}
+	}
+	if data = []byte(strings.TrimSpace(string(data))); len(data) == 0 {
+		return nil, &tokenError{err: fmt.Errorf("%s is empty", string(t)), hint: "check the pod's projected volume"}
+	}
+	return data, nil
+}
+
+func (t tokenFile) claims() claims {
+	data, err := t.GetIdentityToken()
+	if err != nil {
+		return claims{}
+	}
+	return parseClaims(string(data))
+}
+
+func when(seconds float64) string {
+	if seconds <= 0 || seconds > 1<<40 {
+		return unknown
+	}
+	return time.Unix(int64(seconds), 0).UTC().Format(time.RFC3339)
+}

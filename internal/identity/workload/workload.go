@@ -1,0 +1,123 @@
+// Package workload makes the AWS configuration of a workload from the web identity of its pod and from nothing else. The
+// SDK's own chain is not linked, so that a program which imports this package alone cannot fall through to wider
+// credentials, such as those of the node.
+package workload
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+// Options are what a configuration is made of.
+type Options struct {
+	Getenv     func(string) string // the whole environment
+	HTTPClient aws.HTTPClient      // for every call; nil is the SDK's own
+	// AllowStatic lets AWS_ACCESS_KEY_ID and its kin count when there is no web identity.
+	AllowStatic bool
+}
+
+// Config makes a configuration from these variables alone:
+//
+//	AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE      the web identity; the file is read again at each exchange
+//	AWS_ROLE_SESSION_NAME                          what CloudTrail calls the session; optional
+//	AWS_REGION, else AWS_DEFAULT_REGION            needed
+//	AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>   where the services are; optional
+//	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN    only with AllowStatic
+//
+// There is no fallback to shared files or the instance metadata service: on a node's network that would be the node's
+// role, which is wider. Errors have the kind Denied, and so have those of the credentials later on. No
+// call is made here.
+func Config(_ context.Context, o Options) (aws.Config, error) {
+	region := cmp.Or(o.Getenv("AWS_REGION"), o.Getenv("AWS_DEFAULT_REGION"))
+	if region == "" {
+		return aws.Config{}, problem.New(problem.Denied, "set AWS_REGION, or let EKS's pod identity webhook set it",
+			"no region: AWS_REGION and AWS_DEFAULT_REGION are not set")
+	}
+	cfg := aws.Config{Region: region, HTTPClient: o.HTTPClient, ConfigSources: []any{endpoints{o.Getenv}}}
+	if base := o.Getenv("AWS_ENDPOINT_URL"); base != "" {
+		if err := checkURL("AWS_ENDPOINT_URL", base); err != nil {
+			return aws.Config{}, err
+		}
+		cfg.BaseEndpoint = &base
+	}
+	provider, err := workloadCredentials(cfg, o)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	cfg.Credentials = aws.NewCredentialsCache(provider)
+	return cfg, nil
+}
+
+// workloadCredentials chooses where the credentials come from; there is no fallback from one to the next.
+func workloadCredentials(cfg aws.Config, o Options) (aws.CredentialsProvider, error) {
+	role, file := o.Getenv("AWS_ROLE_ARN"), o.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+	id := o.Getenv("AWS_ACCESS_KEY_ID")
+	const annotate = "annotate the service account with eks.amazonaws.com/role-arn and start the pod again, " +
+		"so that EKS's webhook sets both"
+	switch {
+	case role != "" && file != "":
+		retriever := tokenFile(file)
+		provider := stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(cfg), role, retriever,
+			func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName = o.Getenv("AWS_ROLE_SESSION_NAME") })
+		return &explained{provider: provider, facts: facts{role: role, token: retriever, region: cfg.Region}}, nil
+	case role != "":
+		return nil, problem.New(problem.Denied, annotate,
+			"AWS_ROLE_ARN is set (%s) but AWS_WEB_IDENTITY_TOKEN_FILE is not", role)
+	case file != "":
+		return nil, problem.New(problem.Denied, annotate, "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not")
+	case id != "" && o.AllowStatic:
+		return credentials.NewStaticCredentialsProvider(id, o.Getenv("AWS_SECRET_ACCESS_KEY"),
+			o.Getenv("AWS_SESSION_TOKEN")), nil
+	case id != "":
+		return nil, problem.New(problem.Denied, "use a web identity: "+annotate,
+			"static keys in AWS_ACCESS_KEY_ID are refused for a workload")
+	}
+	return nil, problem.New(problem.Denied, annotate,
+		"no web identity: AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set")
+}
+
+// Caller is who AWS takes us for.
+type Caller struct {
+	Account string // twelve digits
+	ARN     string // of the session or the user
+	UserID  string
+}
+
+// WhoAmI asks sts:GetCallerIdentity, which needs no permission.
+func WhoAmI(ctx context.Context, cfg aws.Config) (Caller, error) {
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return Caller{}, Explain(err)
+	}
+	return Caller{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId)}, nil
+}
+
+// endpoints lets the service clients find AWS_ENDPOINT_URL_<SERVICE> in the injected environment.
+type endpoints struct{ getenv func(string) string }
+
+// GetServiceBaseEndpoint is what the clients call; sdkID is a service's name in the SDK, such as "Secrets Manager".
+func (e endpoints) GetServiceBaseEndpoint(_ context.Context, sdkID string) (string, bool, error) {
+	name := "AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(sdkID, " ", "_"))
+	value := e.getenv(name)
+	if value == "" {
+		return "", false, nil
+	}
+	return value, true, checkURL(name, value)
+}
+
+func checkURL(name, value string) error {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return problem.New(problem.Denied, "write it as https://host or http://127.0.0.1:4566", "%s is not a URL", name)
+	}
+	return nil
+}
