@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
 const (
@@ -73,13 +75,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	var untilFetch time.Duration
 	for ctx.Err() == nil {
 		if untilFetch <= 0 {
-			untilFetch, _ = e.fetch(ctx)
+			var err error
+			untilFetch, err = e.fetch(ctx)
+			e.warn(ctx, "source failed, keeping the last good values", err, untilFetch)
 		}
-		untilApply, err := e.apply(ctx)
 		pause := untilFetch
+		untilApply, err := e.apply(ctx)
 		if err != nil {
 			pause = min(pause, untilApply)
 		}
+		e.warn(ctx, "sink failed, its last good values stay", err, untilApply)
 		if err := e.wait(ctx, pause); err != nil {
 			if ctx.Err() != nil {
 				break
@@ -102,12 +107,7 @@ func (e *Engine) fetch(ctx context.Context) (time.Duration, error) {
 	e.sourceErr = err
 	if err != nil {
 		e.failures++
-		delay := max(e.backoff(e.failures), answer.After)
-		if ctx.Err() == nil {
-			e.log().WarnContext(ctx, "source failed, keeping the last good values", slog.Any("error", err),
-				slog.Int("failures", e.failures), slog.Duration("retry_in", delay))
-		}
-		return delay, err
+		return max(e.backoff(e.failures), answer.After), err
 	}
 	e.failures = 0
 	e.confirmed = e.now()
@@ -151,12 +151,7 @@ func (e *Engine) apply(ctx context.Context) (time.Duration, error) {
 	}
 	if err := errors.Join(errs...); err != nil {
 		e.retries++
-		delay := e.backoff(e.retries)
-		if ctx.Err() == nil {
-			e.log().ErrorContext(ctx, "sink failed, its last good values stay", slog.Any("error", err),
-				slog.Duration("retry_in", delay))
-		}
-		return delay, err
+		return e.backoff(e.retries), err
 	}
 	e.retries = 0
 	e.announce(ctx, wanted, print)
@@ -176,6 +171,14 @@ func (e *Engine) announce(ctx context.Context, s Snapshot, print string) {
 	}
 	if e.OnChange != nil {
 		e.OnChange(change)
+	}
+}
+
+// warn logs a failure that will be retried.
+func (e *Engine) warn(ctx context.Context, what string, err error, retryIn time.Duration) {
+	if err != nil && ctx.Err() == nil {
+		e.log().WarnContext(ctx, what, slog.Any("error", err), slog.String("hint", problem.HintOf(err)),
+			slog.Duration("retry_in", retryIn))
 	}
 }
 

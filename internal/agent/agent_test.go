@@ -1,0 +1,261 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/agent"
+	"github.com/pinnace-dev/pinnace/internal/delivery"
+)
+
+func environment(env map[string]string, more ...string) func(string) string {
+	merged := map[string]string{}
+	for k, v := range env {
+		merged[k] = v
+	}
+	for i := 0; i < len(more); i += 2 {
+		merged[more[i]] = more[i+1]
+	}
+	return func(name string) string { return merged[name] }
+}
+
+// turn lets a test decide when each pause of an agent ends.
+type turn struct {
+	waiting chan time.Duration
+	proceed chan struct{}
+}
+
+func newTurn() *turn { return &turn{waiting: make(chan time.Duration), proceed: make(chan struct{})} }
+
+func (c *turn) wait(ctx context.Context, d time.Duration) error {
+	for _, step := range []func() bool{
+		func() bool {
+			select {
+			case c.waiting <- d:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		},
+		func() bool {
+			select {
+			case <-c.proceed:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		},
+	} {
+		if !step() {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// The agent follows a rotation, keeps the last good value through an outage and a missing permission, and says all of
+// it at debug level without a word of what is secret.
+func TestRun(t *testing.T) {
+	aws, env := start(t)
+	aws.document = document(v1)
+	key := filepath.Join(t.TempDir(), "key")
+	domain := filepath.Join(filepath.Dir(key), "domain")
+	var out bytes.Buffer
+	clock := newTurn()
+	a, err := agent.New(t.Context(), agent.Config{
+		Application: "app", Environment: "prod", Profile: "otel", PollInterval: 15 * time.Second,
+		Files:  []agent.FileTarget{{Item: "private_key", Path: key, Token: true}, {Item: "/domain", Path: domain}},
+		Getenv: environment(env), Wait: clock.wait,
+		Log:      slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v\n", c) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	next := func() { // one round of the agent, up to its next pause
+		clock.proceed <- struct{}{}
+		<-clock.waiting
+		fmt.Fprintf(&out, "%+v\n", a.Status())
+	}
+
+	if d := <-clock.waiting; d < 15*time.Second || d > 16*time.Second {
+		t.Errorf("the first pause is %v", d)
+	}
+	if read(t, key) != canary+"-1" || read(t, domain) != "eu2.example.com" {
+		t.Errorf("the files have %q and %q", read(t, key), read(t, domain))
+	}
+	aws.set(func(a *amazon) { a.document = document(v2) })
+	next()
+	if got := read(t, key); got != canary+"-2" {
+		t.Errorf("after the rotation the file has %q", got)
+	}
+	aws.set(func(a *amazon) { a.down, a.denied, a.document = true, false, document(v2) })
+	next()
+	if s := a.Status(); s.LastError == "" || read(t, key) != canary+"-2" {
+		t.Errorf("during an outage: %+v, %q", s, read(t, key))
+	}
+	aws.set(func(a *amazon) { a.down, a.denied, a.document = false, true, document(v1) })
+	next()
+	if s := a.Status(); !strings.Contains(s.LastError, "AccessDenied") || read(t, key) != canary+"-2" {
+		t.Errorf("without the permission: %+v, %q", s, read(t, key))
+	}
+	aws.set(func(a *amazon) { a.denied = false })
+	next()
+	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-1" || s.Items[1].Version != v1 {
+		t.Errorf("with the permission again: %+v, %q", s, read(t, key))
+	}
+
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run ended with %v", err)
+	}
+	wantHidden(t, out.String())
+	for _, want := range []string{`"item":"private_key"`, v2, `"hint":"the role's policy needs`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+}
+
+func wantHidden(t *testing.T, out string) {
+	t.Helper()
+	for _, hidden := range []string{"CANARY", bearer} {
+		if i := strings.Index(out, hidden); i >= 0 {
+			t.Errorf("%s is shown: …%s", hidden, out[max(0, i-200):i+40])
+		}
+	}
+}
+
+// run is Main with its output.
+func run(ctx context.Context, getenv func(string) string, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = agent.Main(ctx, args, getenv, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestVerbs(t *testing.T) {
+	aws, env := start(t)
+	aws.document = document(v1)
+	dir := t.TempDir()
+	key, empty := filepath.Join(dir, "key"), filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := "--file=" + key + "=private_key"
+	names := "--appconfig=app/prod/otel"
+	tests := []struct {
+		name           string
+		args           []string
+		env            []string
+		code           int
+		stdout, stderr string // parts of them
+	}{
+		{name: "not ready", args: []string{"ready", file}, code: 1, stderr: "error: not ready: stat " + key},
+		{name: "once", args: []string{"run", "--once", names, file}, code: 0, stderr: `"item":"private_key"`},
+		{name: "ready", args: []string{"ready", file}, code: 0},
+		{name: "ready by environment", args: []string{"ready"}, env: []string{"PINNACE_FILES", key + "=private_key"}},
+		{name: "one of two ready", args: []string{"ready", file, "--file", empty + "=x"}, code: 1, stderr: empty + " is empty"},
+		{name: "ready for nothing", args: []string{"ready"}, code: 2, stderr: "hint: name them with --file"},
+		{name: "once by environment", args: []string{"run"}, env: []string{"PINNACE_ONCE", "true",
+			"PINNACE_APPCONFIG", "app/prod/otel", "PINNACE_FILES", key + "=private_key, " + key + ".2=domain",
+			"PINNACE_MODE", "0400", "PINNACE_POLL_INTERVAL", "60s", "PINNACE_LOG_LEVEL", "debug"},
+			stderr: `"source answered"`},
+		{name: "missing field", args: []string{"run", "--once", names, "--file", key + "=none"}, code: 4,
+			stderr: "field none is missing\nhint: deploy a corrected document"},
+		{name: "whoami", args: []string{"whoami"}, stdout: "arn     arn:aws:sts::111122223333:assumed-role/otel/pod\n"},
+		{name: "no identity", args: []string{"run", names, file}, env: []string{"AWS_ROLE_ARN", ""}, code: 5,
+			stderr: "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not\nhint: annotate the service account"},
+		{name: "no names", args: []string{"run", file}, code: 2, stderr: "hint: name it with --appconfig"},
+		{name: "no files", args: []string{"run", names}, code: 2, stderr: "hint: name them with --file"},
+		{name: "bad names", args: []string{"run", "--appconfig=app"}, code: 2, stderr: "APPLICATION/ENVIRONMENT/PROFILE"},
+		{name: "bad file", args: []string{"run"}, env: []string{"PINNACE_FILES", "x"}, code: 2, stderr: "PINNACE_FILES: write it"},
+		{name: "bad mode", args: []string{"run", "--mode=rw"}, code: 2, stderr: "in octal"},
+		{name: "bad interval", args: []string{"run", names, file, "--poll-interval=1s"}, code: 2, stderr: "out of range"},
+		{name: "bad level", args: []string{"run", "--log-level=loud"}, code: 2, stderr: "log-level"},
+		{name: "argument", args: []string{"run", "x"}, code: 2, stderr: `no arguments, but got "x"`},
+		{name: "unknown flag", args: []string{"run", "--x"}, code: 2, stderr: "hint: see: pinnace-agent help"},
+		{name: "unknown verb", args: []string{"deliver"}, code: 2, stderr: `pinnace-agent: error: unknown verb "deliver"`},
+		{name: "no verb", code: 2, stderr: "hint: see: pinnace-agent help"},
+		{name: "help", args: []string{"help"}, stdout: "PINNACE_FILES"},
+		{name: "version", args: []string{"version"}, stdout: "pinnace-agent "},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, stderr := run(t.Context(), environment(env, test.env...), test.args...)
+			if code != test.code || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) {
+				t.Errorf("exit %d, want %d\nstdout %q, want %q\nstderr %q, want %q", code, test.code, stdout, test.stdout,
+					stderr, test.stderr)
+			}
+			if code != 0 && strings.Count(stderr, "\n") > 2 {
+				t.Errorf("more than two lines: %q", stderr)
+			}
+			wantHidden(t, stdout+stderr)
+		})
+	}
+	if got := read(t, key); got != canary+"-1" {
+		t.Errorf("the file has %q", got)
+	}
+	if info, err := os.Stat(key); err != nil || info.Mode() != 0o400 {
+		t.Errorf("the file has mode %v, %v", info.Mode(), err)
+	}
+}
+
+// SIGTERM is the end of the context: run ends with 0 and says nothing.
+func TestRunEndsCleanly(t *testing.T) {
+	aws, env := start(t)
+	aws.document = document(v1)
+	key := filepath.Join(t.TempDir(), "key")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	errs := writer(func(p []byte) (int, error) {
+		if bytes.Contains(p, []byte("item delivered")) {
+			cancel()
+		}
+		return out.Write(p)
+	})
+	code := agent.Main(ctx, []string{"run", "--appconfig", "app/prod/otel", "--token-file", key + "=private_key"},
+		environment(env), &out, errs)
+	if code != 0 || strings.Contains(out.String(), "error") || read(t, key) != canary+"-1" {
+		t.Errorf("exit %d: %s", code, out.String())
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// What runs beside every workload stays small: neither Helm nor Kubernetes, no emulator, no chain of wider credentials.
+func TestProgramContains(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "github.com/pinnace-dev/pinnace/cmd/pinnace-agent").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		for _, banned := range []string{"helm.sh/", "k8s.io/", "/localaws", "aws-sdk-go-v2/config", "/imds", "spf13/cobra"} {
+			if strings.Contains(pkg, banned) {
+				t.Errorf("pinnace-agent contains %s", pkg)
+			}
+		}
+	}
+}
