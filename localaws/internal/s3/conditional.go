@@ -104,8 +104,8 @@ func (b *bucket) checkDelete(key, etag string) *api.Error {
 }
 
 // checkRead decides the conditions of a read. It names the one that does not hold, if any; notModified tells that it
-// asks for the object only if it changed. Conditions on ETags go before those on times. prefix is that of the headers of
-// a copy's source.
+// asks for the object only if it changed. Conditions on ETags go before those on times. prefix is that of the headers
+// of a copy's source.
 func (v *version) checkRead(h http.Header, prefix string) (failed string, notModified bool) {
 	since := func(name string) (t time.Time, ok bool) {
 		t, err := http.ParseTime(h.Get(prefix + name))

@@ -181,9 +181,17 @@ func (h *harness) want(status int, code, method, path, body string, headers ...s
 	return got
 }
 
-func (h *harness) put(key, body string) {
-	h.T.Helper()
-	h.want(200, "", "PUT", "/"+testBucket+"/"+key, body)
+// put writes an object and answers its version id.
+func (h *harness) put(key, body string) string {
+	h.Helper()
+	return h.want(200, "", "PUT", "/"+testBucket+"/"+key, body).header.Get("X-Amz-Version-Id")
+}
+
+// version puts the state of versioning.
+func (h *harness) version(status string) {
+	h.Helper()
+	h.want(200, "", "PUT", "/"+testBucket+"?versioning",
+		"<VersioningConfiguration><Status>"+status+"</Status></VersioningConfiguration>")
 }
 
 // refusal answers status and code of an SDK error; 200 and nothing without one.

@@ -131,6 +131,7 @@ func (s *Service) deleteEncryption(r *request) *api.Error {
 func (s *Service) getACL(r *request) *api.Error {
 	const format = `<AccessControlPolicy xmlns="` + namespace + `"><Owner><ID>%[1]s</ID></Owner>` +
 		`<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ` +
-		`xsi:type="CanonicalUser"><ID>%[1]s</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
+		`xsi:type="CanonicalUser"><ID>%[1]s</ID></Grantee><Permission>FULL_CONTROL</Permission>` +
+		`</Grant></AccessControlList></AccessControlPolicy>`
 	return s.writeDocument(r, fmt.Appendf([]byte(xml.Header), format, s.ownerID()))
 }
