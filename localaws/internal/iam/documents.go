@@ -198,7 +198,7 @@ func applicable(text string, trust bool, c caller) (resourcePolicy, error) {
 	if err != nil {
 		return resourcePolicy{}, err
 	}
-	if err := policy.Parse(all); err != nil {
+	if err := errors.Join(policy.Parse(all), checkVariables(text)); err != nil {
 		return resourcePolicy{}, fmt.Errorf("validating a policy document: %w", err)
 	}
 	return writePolicies(granted, widened)
@@ -216,6 +216,18 @@ func writePolicies(granted, widened document) (p resourcePolicy, err error) {
 		}
 	}
 	return p, nil
+}
+
+// strangeVariable is a policy variable that the evaluator takes for plain text: it knows names without a slash alone.
+var strangeVariable = regexp.MustCompile(`\$\{[A-Za-z0-9_:.-]*[^A-Za-z0-9_:.}-]`)
+
+// checkVariables refuses policy variables such as ${aws:PrincipalTag/team}, defaults and the escapes ${*}, ${?} and
+// ${$}: a Deny that relies on one would never match. In conditions, the keys themselves may be used.
+func checkVariables(text string) error {
+	if found := strangeVariable.FindString(text); found != "" {
+		return fmt.Errorf("localaws cannot evaluate the policy variable that begins with %s", found)
+	}
+	return nil
 }
 
 // evaluate is the evaluator on one document; no document decides nothing.

@@ -10,6 +10,8 @@
 //     the loopback stands in for AWS's TLS endpoints, and policies that demand TLS can be tried unchanged;
 //   - there are no users, groups, instance profiles and AWS managed policies, and permissions boundaries are refused;
 //   - the root user may assume a role whose trust policy names the account, since it is the only long-term identity;
+//   - policy variables with a slash, a default or an escape (${aws:PrincipalTag/team}, ${*}) are refused, for the
+//     evaluator takes them for plain text;
 //   - a session policy narrows grants of resource policies too, even of one that names the very session.
 package iam
 

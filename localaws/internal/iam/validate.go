@@ -90,16 +90,24 @@ func sessionLimit(form url.Values, otherwise time.Duration) (time.Duration, *api
 	return limit, nil
 }
 
-// identityDocument reads a policy document and refuses what the evaluator could not judge.
-func identityDocument(form url.Values) (string, *api.Error) {
-	document := form.Get("PolicyDocument")
+// CheckPolicy refuses an identity or session policy that the evaluator could not judge as AWS would.
+func CheckPolicy(document string) *api.Error {
 	if err := policy.Validate("policyDocument", document); err != nil {
-		return "", refusal(err)
+		return refusal(err)
 	}
 	if err := policy.Parse(document); err != nil {
-		return "", refusal(err)
+		return refusal(err)
 	}
-	return document, nil
+	if err := checkVariables(document); err != nil {
+		return malformed(err)
+	}
+	return nil
+}
+
+// identityDocument reads a policy document and checks it.
+func identityDocument(form url.Values) (string, *api.Error) {
+	document := form.Get("PolicyDocument")
+	return document, CheckPolicy(document)
 }
 
 // trustDocument is identityDocument for trust policies.
@@ -112,12 +120,16 @@ func trustDocument(form url.Values, parameter string) (string, *api.Error) {
 		return "", refusal(err)
 	}
 	if _, err := applicable(document, true, caller{}); err != nil {
-		return "", api.Errorf("MalformedPolicyDocument", http.StatusBadRequest, "%v", err)
+		return "", malformed(err)
 	}
 	if characters(document) > policy.MaxTrustPolicyBytes {
 		return "", limitExceeded("Cannot exceed quota for ACLSizePerRole: %d", policy.MaxTrustPolicyBytes)
 	}
 	return document, nil
+}
+
+func malformed(err error) *api.Error {
+	return api.Errorf("MalformedPolicyDocument", http.StatusBadRequest, "%v", err)
 }
 
 // refusal turns an error of the evaluator, whose text is "Code: message", into one of ours.

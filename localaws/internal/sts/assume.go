@@ -21,12 +21,14 @@ const (
 	defaultDuration = time.Hour
 	maxChained      = time.Hour // for a session that assumes another role
 	maxSessionTags  = 50
+	maxARN          = 2048 // characters
+	maxExternalID   = 1224 // characters
 )
 
 var (
 	sessionNamePattern = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	roleARNPattern     = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[\x21-\x7E]{1,2000}$`)
-	externalIDPattern  = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	roleARNPattern     = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[\x21-\x7E]+$`)
+	externalIDPattern  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
 // request is the parameters that both ways to assume a role share.
@@ -51,7 +53,7 @@ func readRequest(form url.Values) (request, *api.Error) {
 		}
 	}
 	r := request{roleARN: form.Get("RoleArn"), sessionName: form.Get("RoleSessionName"), policy: form.Get("Policy")}
-	if !roleARNPattern.MatchString(r.roleARN) {
+	if len(r.roleARN) > maxARN || !roleARNPattern.MatchString(r.roleARN) {
 		return request{}, validationError("%s is invalid", r.roleARN)
 	}
 	if !sessionNamePattern.MatchString(r.sessionName) {
@@ -87,11 +89,7 @@ func checkSessionPolicy(document string) *api.Error {
 		return api.Errorf("PackedPolicyTooLarge", http.StatusBadRequest, "Packed policy consumes %d%% of allotted "+
 			"space, please use smaller policy.", packedSize(document))
 	}
-	if err := policy.Parse(document); err != nil {
-		return api.Errorf("MalformedPolicyDocument", http.StatusBadRequest, "%s",
-			strings.TrimPrefix(err.Error(), "MalformedPolicyDocument: "))
-	}
-	return nil
+	return iam.CheckPolicy(document)
 }
 
 // packedSize is how much of the room for a session policy a document takes, in percent, rounded up.
@@ -117,7 +115,7 @@ func (s *Service) assumeRole(c *api.Call, form url.Values) (any, *api.Error) {
 	}
 	condition := map[string][]string{"sts:RoleSessionName": {r.sessionName}}
 	if id := form.Get("ExternalId"); form.Has("ExternalId") {
-		if !externalIDPattern.MatchString(id) {
+		if len(id) > maxExternalID || !externalIDPattern.MatchString(id) {
 			return nil, validationError("1 validation error detected: Value at 'externalId' failed to satisfy constraint")
 		}
 		condition["sts:ExternalId"] = []string{id}

@@ -28,6 +28,8 @@ const (
 // errUnreachable means that asking again later may help: no connection, a timeout, or a failure of the issuer.
 var errUnreachable = errors.New("identity provider unreachable")
 
+var errRedirect = errors.New("refusing a redirect")
+
 // keyring holds the public keys of issuers, fetched as OpenID Connect Discovery 1.0 says: the document at
 // <issuer>/.well-known/openid-configuration names the issuer itself and jwks_uri, where the keys are. It is safe for
 // concurrent use.
@@ -51,9 +53,12 @@ func newKeyring(client *http.Client, clock api.Clock) *keyring {
 	}
 	own.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		if len(via) > maxRedirects {
-			return errors.New("too many redirects")
+			return fmt.Errorf("%w: too many", errRedirect)
 		}
-		return iam.CheckIssuer(r.URL)
+		if err := iam.CheckIssuer(r.URL); err != nil {
+			return fmt.Errorf("%w: %w", errRedirect, err)
+		}
+		return nil
 	}
 	return &keyring{client: &own, clock: clock, sets: map[string]keySet{}}
 }
@@ -142,7 +147,10 @@ func (k *keyring) get(ctx context.Context, address string, v any) error {
 		return fmt.Errorf("making the request: %w", err)
 	}
 	response, err := k.client.Do(request)
-	if err != nil {
+	switch {
+	case errors.Is(err, errRedirect):
+		return fmt.Errorf("asking for %s: %w", address, err)
+	case err != nil:
 		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer func() { _ = response.Body.Close() }()
