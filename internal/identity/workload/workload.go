@@ -6,6 +6,7 @@ package workload
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -96,7 +98,7 @@ type Caller struct {
 func WhoAmI(ctx context.Context, cfg aws.Config) (Caller, error) {
 	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Caller{}, Explain(err)
+		return Caller{}, fmt.Errorf("asking AWS who we are: %w", awserr.Short(Explain(err)))
 	}
 	return Caller{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId)}, nil
 }

@@ -1,0 +1,312 @@
+package workload_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/appconfigdata"
+	"github.com/aws/smithy-go"
+
+	"github.com/pinnace-dev/pinnace/internal/identity/workload"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+const (
+	role    = "arn:aws:iam::111122223333:role/otel"
+	issuer  = "https://oidc.example.com/id/A1"
+	subject = "system:serviceaccount:otel:otel-agent"
+	canary  = "CANARYSIGNATURE"
+)
+
+// token is as a cluster's: what is in it may be shown, the whole may not.
+func token(payload string) string {
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "." + canary
+}
+
+const payload = `{"iss":"` + issuer + `","sub":"` + subject + `","aud":["sts.amazonaws.com"],` +
+	`"iat":1700000000,"exp":1700086400,"pod":"CANARYPOD"}`
+
+// network answers requests without a network, so that retries take no time in a bubble.
+type network func(*http.Request) (*http.Response, error)
+
+func (n network) Do(r *http.Request) (*http.Response, error) { return n(r) }
+
+func answer(status int, body string) (*http.Response, error) {
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"text/xml"}},
+		Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+func refuse(status int, code, message string) network {
+	return func(*http.Request) (*http.Response, error) {
+		return answer(status, fmt.Sprintf(`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>`+
+			`<Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>`, code, message))
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pod is the environment that EKS's webhook makes, changed by more.
+func pod(t *testing.T, more ...string) (getenv func(string) string, tokenFile string) {
+	t.Helper()
+	tokenFile = filepath.Join(t.TempDir(), "token")
+	write(t, tokenFile, token(payload)+"\n")
+	env := map[string]string{"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": tokenFile, "AWS_REGION": "eu-west-1",
+		"AWS_ROLE_SESSION_NAME": "pod-1"}
+	for i := 0; i < len(more); i += 2 {
+		env[more[i]] = more[i+1]
+	}
+	return func(name string) string { return env[name] }, tokenFile
+}
+
+func TestExchange(t *testing.T) {
+	getenv, file := pod(t)
+	var sent []string
+	cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv,
+		HTTPClient: network(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host != "sts.eu-west-1.amazonaws.com" || r.Header.Get("Authorization") != "" {
+				t.Errorf("asked %s, signed %q", r.URL, r.Header.Get("Authorization"))
+			}
+			if err := r.ParseForm(); err != nil {
+				t.Error(err)
+			}
+			sent = append(sent, r.PostForm.Get("RoleArn")+" "+r.PostForm.Get("RoleSessionName")+" "+
+				r.PostForm.Get("WebIdentityToken"))
+			expired := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+			return answer(200, `<R><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAFAKE</AccessKeyId>`+
+				`<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>`+expired+`</Expiration>`+
+				`</Credentials></AssumeRoleWithWebIdentityResult></R>`)
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := cfg.Credentials.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIAFAKE" {
+		t.Fatalf("credentials %q, %v", c.AccessKeyID, err)
+	}
+	second := token(`{"sub":"renewed"}`)
+	write(t, file, second)
+	if _, err := cfg.Credentials.Retrieve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{role + " pod-1 " + token(payload), role + " pod-1 " + second}
+	if fmt.Sprint(sent) != fmt.Sprint(want) {
+		t.Errorf("sent %q, want %q: the token file is read at each exchange", sent, want)
+	}
+}
+
+func TestExchangeFails(t *testing.T) {
+	const who = "sub " + subject + " and aud sts.amazonaws.com of issuer " + issuer
+	tests := []struct {
+		name    string
+		network network
+		spoil   func(t *testing.T, file string)
+		text    string // of the error
+		hint    string
+	}{
+		{name: "trust policy", network: refuse(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+			text: "assuming role " + role + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+			hint: "trust policy of " + role + " must allow " + who},
+		{name: "expired token", network: refuse(400, "ExpiredTokenException", "Token expired"),
+			text: "ExpiredTokenException: Token expired",
+			hint: "expired at 2023-11-15T22:13:20Z; mount it as a projected volume"},
+		{name: "invalid token", network: refuse(400, "InvalidIdentityToken", "No OpenIDConnect provider found"),
+			text: "InvalidIdentityToken: No OpenIDConnect provider",
+			hint: "create the IAM OIDC provider of issuer " + issuer + " in the account of " + role},
+		{name: "clock skew", network: refuse(400, "InvalidIdentityToken", "Token used before issued"),
+			text: "InvalidIdentityToken", hint: "a wrong clock on this node or the issuer shows as this, too (sub " + subject +
+				", aud sts.amazonaws.com, issued at 2023-11-14T22:13:20Z)"},
+		{name: "audience", network: refuse(403, "IDPRejectedClaim", "rejected"), text: "IDPRejectedClaim",
+			hint: "add aud sts.amazonaws.com to the audiences of the IAM OIDC provider of issuer " + issuer},
+		{name: "issuer unreachable", network: refuse(400, "IDPCommunicationError", "timeout"), text: "IDPCommunicationError",
+			hint: "STS must reach " + issuer + "/.well-known/openid-configuration"},
+		{name: "region", network: refuse(403, "RegionDisabledException", "off"), text: "RegionDisabledException",
+			hint: "activate STS in region eu-west-1"},
+		{name: "role name", network: refuse(400, "ValidationError", "bad"), text: "ValidationError", hint: "check that AWS_ROLE_ARN"},
+		{name: "something else", network: refuse(400, "PackedPolicyTooLarge", "big"), text: "PackedPolicyTooLarge",
+			hint: "the token has " + who},
+		{name: "STS unreachable", network: func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no route to host")}
+		}, text: "no route to host", hint: "let this pod reach STS in region eu-west-1"},
+		{name: "no token file", spoil: func(t *testing.T, file string) { _ = os.Remove(file) },
+			text: "reading the web identity token of role " + role + ": open ", hint: "names a file that is not mounted"},
+		{name: "empty token file", spoil: func(t *testing.T, file string) { write(t, file, "\n") },
+			text: "token is empty", hint: "projected volume"},
+		{name: "not a token", network: refuse(403, "AccessDenied", "no"),
+			spoil: func(t *testing.T, file string) { write(t, file, canary) },
+			text:  "AccessDenied", hint: "must allow sub (unknown) and aud (unknown) of issuer (unknown)"},
+		{name: "hostile claims", network: refuse(403, "AccessDenied", "no"), spoil: func(t *testing.T, file string) {
+			write(t, file, token(`{"sub":"a\nhint: b","aud":"`+strings.Repeat("x", 1000)+`","iss":"i"}`))
+		}, text: "AccessDenied", hint: `must allow sub "a\nhint: b" and aud "xxx`},
+		{name: "claims of other types", network: refuse(403, "AccessDenied", "no"), spoil: func(t *testing.T, file string) {
+			write(t, file, token(`{"sub":1,"aud":{},"iss":[]}`))
+		}, text: "AccessDenied", hint: "sub (unknown)"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				getenv, file := pod(t)
+				if test.spoil != nil {
+					test.spoil(t, file)
+				}
+				cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, HTTPClient: test.network})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = workload.WhoAmI(t.Context(), cfg)
+				if problem.KindOf(err) != problem.Denied {
+					t.Errorf("kind %d", problem.KindOf(err))
+				}
+				hint := problem.HintOf(err)
+				if !strings.Contains(err.Error(), test.text) || !strings.Contains(hint, test.hint) {
+					t.Errorf("error %q\nhint  %q", err, hint)
+				}
+				if strings.Contains(err.Error()+hint, "CANARY") || strings.Contains(err.Error()+hint, "\n") {
+					t.Errorf("the token, or a line end: %q, %q", err, hint)
+				}
+			})
+		})
+	}
+}
+
+func TestTokenFileThatComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		getenv, file := pod(t)
+		_ = os.Remove(file)
+		cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, HTTPClient: refuse(403, "AccessDenied", "no")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = cfg.Credentials.Retrieve(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without the file: %v", err)
+		}
+		write(t, file, token(payload))
+		if _, err = cfg.Credentials.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+			t.Errorf("with the file: %v", err)
+		}
+	})
+}
+
+func TestEnvironment(t *testing.T) {
+	static := []string{"AWS_ROLE_ARN", "", "AWS_WEB_IDENTITY_TOKEN_FILE", "", "AWS_ACCESS_KEY_ID", "AKIAFAKE",
+		"AWS_SECRET_ACCESS_KEY", "not-a-real-key"}
+	tests := []struct {
+		name  string
+		env   []string
+		allow bool
+		text  string // of the error; none when empty
+		hint  string
+	}{
+		{name: "web identity"},
+		{name: "default region", env: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "eu-west-1"}},
+		{name: "no region", env: []string{"AWS_REGION", ""}, text: "no region", hint: "set AWS_REGION"},
+		{name: "no role", env: []string{"AWS_ROLE_ARN", ""}, text: "AWS_ROLE_ARN is not", hint: "eks.amazonaws.com/role-arn"},
+		{name: "no token", env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", ""}, text: role, hint: "eks.amazonaws.com/role-arn"},
+		{name: "nothing", env: static[:4], text: "no web identity", hint: "eks.amazonaws.com/role-arn"},
+		{name: "static keys", env: static, text: "static keys in AWS_ACCESS_KEY_ID are refused", hint: "use a web identity"},
+		{name: "static keys allowed", env: static, allow: true},
+		{name: "bad endpoint", env: []string{"AWS_ENDPOINT_URL", "localhost:4566"}, text: "AWS_ENDPOINT_URL is not a URL",
+			hint: "http://127.0.0.1:4566"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			// What the process itself has must not count.
+			t.Setenv("AWS_ACCESS_KEY_ID", "AKIAOUTSIDE")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "outside")
+			t.Setenv("AWS_REGION", "us-outside-1")
+			getenv, _ := pod(t, test.env...)
+			cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, AllowStatic: test.allow})
+			if test.text == "" {
+				if err != nil || cfg.Region != "eu-west-1" {
+					t.Fatalf("region %q, %v", cfg.Region, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), test.text) || problem.KindOf(err) != problem.Denied ||
+				!strings.Contains(problem.HintOf(err), test.hint) {
+				t.Errorf("error %v, hint %q", err, problem.HintOf(err))
+			}
+			if test.allow {
+				if c, err := cfg.Credentials.Retrieve(t.Context()); err != nil || c.AccessKeyID != "AKIAFAKE" {
+					t.Errorf("credentials %q, %v", c.AccessKeyID, err)
+				}
+			}
+		})
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	tests := []struct {
+		name string
+		env  []string
+		want string // host that AppConfigData is asked at
+	}{
+		{"AWS's own", nil, "appconfigdata.eu-west-1.amazonaws.com"},
+		{"for all", []string{"AWS_ENDPOINT_URL", "http://127.0.0.1:1"}, "127.0.0.1:1"},
+		{"for the service", []string{"AWS_ENDPOINT_URL", "http://127.0.0.1:1",
+			"AWS_ENDPOINT_URL_APPCONFIGDATA", "http://127.0.0.1:2"}, "127.0.0.1:2"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			env := append([]string{"AWS_ROLE_ARN", "", "AWS_WEB_IDENTITY_TOKEN_FILE", "", "AWS_ACCESS_KEY_ID", "AKIAFAKE",
+				"AWS_SECRET_ACCESS_KEY", "not-a-real-key"}, test.env...)
+			getenv, _ := pod(t, env...)
+			asked := ""
+			cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, AllowStatic: true,
+				HTTPClient: network(func(r *http.Request) (*http.Response, error) {
+					asked = r.URL.Host
+					return answer(400, "{}")
+				})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = appconfigdata.NewFromConfig(cfg).GetLatestConfiguration(t.Context(),
+				&appconfigdata.GetLatestConfigurationInput{ConfigurationToken: aws.String("t")})
+			if asked != test.want {
+				t.Errorf("asked %s, want %s", asked, test.want)
+			}
+		})
+	}
+}
+
+func TestExplain(t *testing.T) {
+	tests := map[string]string{
+		"RequestTimeTooSkewed":  "set this machine's clock",
+		"ExpiredTokenException": "the credentials have expired",
+		"InvalidClientTokenId":  "the credentials are not known",
+		"SignatureDoesNotMatch": "the secret key does not belong",
+		"ThrottlingException":   "",
+	}
+	for code, hint := range tests {
+		cause := &smithy.GenericAPIError{Code: code, Message: "no"}
+		err := workload.Explain(fmt.Errorf("reading: %w", cause))
+		if !strings.HasPrefix(problem.HintOf(err), hint) || !errors.Is(err, cause) {
+			t.Errorf("%s: hint %q", code, problem.HintOf(err))
+		}
+		if want := hint != ""; (problem.KindOf(err) == problem.Denied) != want {
+			t.Errorf("%s: kind %d", code, problem.KindOf(err))
+		}
+	}
+	skewed := &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: "Signature expired: 1 is now earlier than 2"}
+	if got := problem.HintOf(workload.Explain(skewed)); !strings.Contains(got, "clock") {
+		t.Errorf("hint %q", got)
+	}
+	explained := problem.New(problem.Failed, "done", "x: %w", skewed)
+	if got := workload.Explain(explained); got != explained || workload.Explain(nil) != nil || workload.Explain(context.Canceled) != context.Canceled {
+		t.Errorf("an explained error became %v", got)
+	}
+}
