@@ -32,16 +32,17 @@ func TestCollectorConfig(t *testing.T) {
 	if diff := cmp.Diff(defined(config.Extensions), sorted(config.Service.Extensions)); diff != "" {
 		t.Errorf("extensions (-defined +used):\n%s", diff)
 	}
-	if got := slices.Sorted(maps.Keys(config.Service.Pipelines)); !slices.Equal(got, []string{"logs", "metrics", "traces"}) {
-		t.Errorf("pipelines are %v", got)
+	signals := []string{"logs", "metrics", "traces"}
+	if diff := cmp.Diff(signals, slices.Sorted(maps.Keys(config.Service.Pipelines))); diff != "" {
+		t.Errorf("pipelines (-want +got):\n%s", diff)
 	}
 	var receivers, processors, exporters []string
 	for name, pipeline := range config.Service.Pipelines {
 		receivers = append(receivers, pipeline.Receivers...)
 		processors = append(processors, pipeline.Processors...)
 		exporters = append(exporters, pipeline.Exporters...)
-		if n := len(pipeline.Processors); n < 2 || pipeline.Processors[0] != "memory_limiter" || pipeline.Processors[n-1] != "batch" {
-			t.Errorf("%s: processors are %v, want the memory limiter first and batching last", name, pipeline.Processors)
+		if diff := cmp.Diff([]string{"memory_limiter", "resource", "batch"}, pipeline.Processors); diff != "" {
+			t.Errorf("processors of %s, in their order (-want +got):\n%s", name, diff)
 		}
 	}
 	for kind, pair := range map[string][2][]string{

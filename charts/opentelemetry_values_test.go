@@ -38,7 +38,7 @@ func TestSchemaRefusesKeys(t *testing.T) {
 		"environment":           {"extraEnv: {NOTE: " + fakeAWS + "}", fakeAWS, "/extraEnv/NOTE"},
 		"agent's environment":   {"pinnace: {extraEnv: {NOTE: " + fakeUUID + "}}", fakeUUID, "/pinnace/extraEnv/NOTE"},
 		"toleration":            {"tolerations: [{key: a, value: " + fakeKey + "}]", fakeKey, "/tolerations/0/value"},
-		"deep in the affinity":  {"affinity: {nodeAffinity: {a: [{b: " + fakeKey + "}]}}", fakeKey, "/affinity/nodeAffinity/a/0/b"},
+		"deep in the affinity":  {"affinity: {nodeAffinity: {a: [{b: " + fakeKey + "}]}}", fakeKey, "/nodeAffinity/a/0/b"},
 		"PEM":                   {"podAnnotations: {note: '-----BEGIN FAKE KEY-----'}", "-----BEGIN", "/podAnnotations/note"},
 		"global":                {"global: {a: " + fakeKey + "}", fakeKey, "/global/a"},
 		"unknown property":      {"extra: " + fakeKey, fakeKey, "/extra"},
@@ -125,13 +125,13 @@ func TestRenderRefuses(t *testing.T) {
 		"a role's name":   {"aws: {roleArn: collector}", "write it as arn:aws:iam::111122223333:role/opentelemetry"},
 		"no cluster":      {`clusterName: ""`, "clusterName is empty: give the name of this Kubernetes cluster"},
 		"no domain":       {`coralogix: {domain: ""}`, "coralogix.domain is empty: give the domain"},
-		"unknown domain":  {"coralogix: {domain: eu9.coralogix.com}", "write one of us1, us2"},
-		"look-alike":      {"coralogix: {domain: eu2.coralogix.com.example}", "is not a known region"},
-		"alias":           {"coralogix: {domain: coralogix.com}", "is an older alias: write your region's own domain"},
+		"unknown domain":  {"coralogix: {domain: eu9.coralogix.com}", "is unknown: write us1 or us2"},
+		"look-alike":      {"coralogix: {domain: eu2.coralogix.com.example}", "is unknown: write us1 or us2"},
+		"alias":           {"coralogix: {domain: coralogix.com}", "is an older alias: write your region's own"},
 		"shut down": {"coralogix: {domain: private-link.eu2.coralogix.com, allowUnknownDomain: true}",
-			"names an endpoint that Coralogix has shut down"},
-		"endpoint": {"coralogix: {domain: ingress.eu2.coralogix.com}", "write it without scheme, ingress, port or path"},
-		"URL":      {"coralogix: {domain: 'https://eu2.coralogix.com/', allowUnknownDomain: true}", "is not a domain alone"},
+			"is an endpoint that is shut down"},
+		"endpoint": {"coralogix: {domain: ingress.eu2.coralogix.com}", "leave out scheme, ingress, port and path"},
+		"URL":      {"coralogix: {domain: 'https://eu2.coralogix.com/', allowUnknownDomain: true}", "is more than a domain"},
 		"no AppConfig environment": {`pinnace: {appConfig: {environment: ""}}`,
 			"pinnace.appConfig.environment is empty: give the name or id"},
 		"projected token without region": {`aws: {projectToken: true, region: ""}`, "the chart must set the region"},
@@ -216,7 +216,8 @@ func TestProjectToken(t *testing.T) {
 }
 
 func TestOptionalObjects(t *testing.T) {
-	files := mustRender(t, environment(t, "uat"), "{service: {enabled: false}, serviceAccount: {create: false, name: mine}}")
+	files := mustRender(t, environment(t, "uat"),
+		"{service: {enabled: false}, serviceAccount: {create: false, name: mine}}")
 	for _, file := range []string{"service.yaml", "serviceaccount.yaml"} {
 		if text, ok := files[file]; ok {
 			t.Errorf("%s is rendered:\n%s", file, text)

@@ -151,8 +151,8 @@ func TestGranted(t *testing.T) {
 	}
 }
 
-// TestNothingIsSpare takes every statement, action, resource and condition key away in turn; each time some request must
-// be answered otherwise, or the document holds what it does not need.
+// TestNothingIsSpare takes every statement, action, resource and condition key away in turn; each time some request
+// must be answered otherwise, or the document holds what it does not need.
 func TestNothingIsSpare(t *testing.T) {
 	for name, requests := range granted {
 		document := withoutPrincipals(t, render(t, name))
@@ -233,7 +233,7 @@ func TestWebIdentityTrust(t *testing.T) {
 	}
 }
 
-// withoutPrincipals makes an identity policy of a resource or trust policy, which is the shape that the evaluator takes.
+// withoutPrincipals makes an identity policy of a resource or trust policy, the shape that the evaluator takes.
 func withoutPrincipals(t *testing.T, document string) string {
 	t.Helper()
 	var parsed map[string]any

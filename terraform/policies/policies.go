@@ -2,8 +2,8 @@
 // with templatefile and Go renders the embedded files, so what the emulator enforces is what AWS will enforce. The
 // README says what fails without each statement.
 //
-// A template is JSON with ${name} placeholders inside string literals and nothing else of Terraform's template language,
-// which is what lets two renderers agree byte for byte.
+// A template is JSON with ${name} placeholders inside string literals and nothing else of Terraform's template
+// language, which is what lets two renderers agree byte for byte.
 package policies
 
 import (
@@ -39,7 +39,7 @@ var (
 // optional are the variables that may be empty: charts may live at the root of a bucket.
 var optional = []string{"prefix"}
 
-// Names lists the documents, sorted.
+// Names lists the documents of Templates, sorted.
 func Names() []string {
 	files, err := fs.Glob(Templates, "*"+suffix)
 	if err != nil {
@@ -52,10 +52,10 @@ func Names() []string {
 	return files
 }
 
-// Variables lists the variables that a document takes, sorted and without repetition. It fails with an error that wraps
-// fs.ErrNotExist when there is no such document.
-func Variables(name string) ([]string, error) {
-	template, err := read(Templates, name)
+// Variables lists the variables that the document called name from fsys takes, sorted and without repetition. It fails
+// with an error that wraps fs.ErrNotExist when there is no such document.
+func Variables(fsys fs.FS, name string) ([]string, error) {
+	template, err := read(fsys, name)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ var values = map[string]string{
 
 func varsOf(t *testing.T, name string) map[string]string {
 	t.Helper()
-	names, err := policies.Variables(name)
+	names, err := policies.Variables(policies.Templates, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestRenderRefuses(t *testing.T) {
 	if _, err := policies.Render(policies.Templates, "nothing", nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an unknown document gave %v, want fs.ErrNotExist", err)
 	}
-	if _, err := policies.Variables("nothing"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := policies.Variables(policies.Templates, "nothing"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the variables of an unknown document gave %v, want fs.ErrNotExist", err)
 	}
 }
@@ -230,7 +230,7 @@ func TestTerraformAgrees(t *testing.T) {
 func TestEveryVariableIsKnown(t *testing.T) {
 	var used []string
 	for _, name := range policies.Names() {
-		variables, err := policies.Variables(name)
+		variables, err := policies.Variables(policies.Templates, name)
 		if err != nil {
 			t.Fatal(err)
 		}

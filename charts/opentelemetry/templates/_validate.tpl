@@ -21,7 +21,7 @@
 {{- end -}}
 {{- range $part := list "application" "environment" "profile" -}}
 {{- if not (index $.Values.pinnace.appConfig $part) -}}
-{{- fail (printf "pinnace.appConfig.%s is empty: give the name or id of the AppConfig %s that holds the key" $part $part) -}}
+{{- fail (printf "pinnace.appConfig.%s is empty: give the name or id of the AppConfig %s of the key" $part $part) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.aws.projectToken (not .Values.aws.region) -}}
@@ -32,21 +32,23 @@
 {{- define "opentelemetry.validateDomain" -}}
 {{- $known := list "us1" "us2" "us3" "eu1" "eu2" "ap1" "ap2" "ap3" -}}
 {{- $aliases := list "coralogix.com" "coralogix.us" "cx498.coralogix.com" "coralogix.in" "coralogixsg.com" -}}
+{{- $wrong := printf "coralogix.domain %q" .domain -}}
+{{- $override := "or set coralogix.allowUnknownDomain to true" -}}
 {{- if not .domain -}}
 {{- fail "coralogix.domain is empty: give the domain of your Coralogix region, such as eu2.coralogix.com" -}}
 {{- end -}}
 {{- if regexMatch "^(private-link|api)\\." .domain -}}
-{{- fail (printf "coralogix.domain %q names an endpoint that Coralogix has shut down: give the region's domain alone, such as eu2.coralogix.com" .domain) -}}
+{{- fail (printf "%s is an endpoint that is shut down: give the region's domain, such as eu2.coralogix.com" $wrong) -}}
 {{- end -}}
 {{- if or (hasPrefix "ingress." .domain) (not (regexMatch "^[a-z0-9-]+(\\.[a-z0-9-]+)+$" .domain)) -}}
-{{- fail (printf "coralogix.domain %q is not a domain alone: write it without scheme, ingress, port or path, such as eu2.coralogix.com" .domain) -}}
+{{- fail (printf "%s is more than a domain: leave out scheme, ingress, port and path" $wrong) -}}
 {{- end -}}
 {{- if not .allowUnknownDomain -}}
 {{- if has .domain $aliases -}}
-{{- fail (printf "coralogix.domain %q is an older alias: write your region's own domain, such as eu1.coralogix.com, or set coralogix.allowUnknownDomain to true" .domain) -}}
+{{- fail (printf "%s is an older alias: write your region's own, such as eu1.coralogix.com, %s" $wrong $override) -}}
 {{- end -}}
 {{- if not (and (hasSuffix ".coralogix.com" .domain) (has (trimSuffix ".coralogix.com" .domain) $known)) -}}
-{{- fail (printf "coralogix.domain %q is not a known region: write one of %s followed by .coralogix.com, or set coralogix.allowUnknownDomain to true" .domain (join ", " $known)) -}}
+{{- fail (printf "%s is unknown: write %s, each with .coralogix.com, %s" $wrong (join " or " $known) $override) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
