@@ -68,10 +68,10 @@ func (s *Service) addSession(who *subject, c *api.Call) {
 	}
 }
 
-// Allow implements api.Access with AWS's precedence within one account: an explicit deny anywhere wins; then an allow of
-// the caller's own policies or of the resource's is enough, within the session policy if there is one. The root user
-// needs no allow; an anonymous caller has only the resource's. A resource policy that names the account, rather than the
-// role, delegates: it grants nothing by itself.
+// Allow implements api.Access with AWS's precedence within one account: an explicit deny anywhere wins; then an allow
+// of the caller's own policies or of the resource's is enough, within the session policy if there is one. The root user
+// needs no allow; an anonymous caller has only the resource's. A resource policy that names the account, rather than
+// the role, delegates: it grants nothing by itself.
 func (s *Service) Allow(c *api.Call, q api.Question) *api.Error {
 	who := s.subject(c)
 	return s.verdict(c, q, s.refuse(who, q, s.judge(c, who, q, false)))
@@ -85,7 +85,8 @@ func (s *Service) verdict(c *api.Call, q api.Question, reason string) *api.Error
 	if name == "" {
 		name = "anonymous"
 	}
-	s.debug(c, "access denied", slog.String("principal", name), slog.String("action", q.Action),
+	s.log.LogAttrs(contextOf(c), slog.LevelDebug, "access denied",
+		slog.String("principal", name), slog.String("action", q.Action),
 		slog.String("resource", q.Resource), slog.String("reason", reason))
 	return api.Errorf("AccessDenied", http.StatusForbidden,
 		"User: %s is not authorized to perform: %s on resource: %s %s", name, q.Action, q.Resource, reason)
@@ -106,7 +107,8 @@ func (s *Service) judge(c *api.Call, who subject, q api.Question, trust bool) ve
 	}
 	resource, err := applicable(q.Policy, trust, who.names)
 	if err != nil {
-		s.debug(c, "a resource policy denies because it is malformed", slog.String("error", err.Error()))
+		s.log.LogAttrs(contextOf(c), slog.LevelDebug, "resource policy is malformed and denies",
+			slog.String("resource", q.Resource), slog.String("error", err.Error()))
 		v.granted, v.delegated = policy.DecisionDeny, policy.DecisionDeny
 		return v
 	}
@@ -212,7 +214,8 @@ func (s *Service) AllowWebIdentity(c *api.Call, r Role, identity policy.WebIdent
 	}
 	match, provider := policy.EvaluateWebIdentityTrust(withKnownServices(r.Trust), lookup, identity)
 	if match != policy.Allowed {
-		s.debug(c, "web identity denied", slog.String("role", r.ARN), slog.String("subject", identity.Subject),
+		s.log.LogAttrs(contextOf(c), slog.LevelDebug, "web identity denied",
+			slog.String("role", r.ARN), slog.String("subject", identity.Subject),
 			slog.String("audience", identity.Audience), slog.String("issuer", identity.ProviderURL))
 		return "", false
 	}

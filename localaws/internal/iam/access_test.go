@@ -38,7 +38,12 @@ func TestAllowDecides(t *testing.T) {
 		denySession  = "with an explicit deny in a session policy"
 	)
 	role, everyone := fmt.Sprintf(`{"AWS":%q}`, readerARN), `"*"`
-	accounts := fmt.Sprintf(`{"AWS":%q}`, rootARN)
+	accounts, stranger := fmt.Sprintf(`{"AWS":%q}`, rootARN), fmt.Sprintf(`{"AWS":%q}`, readerARN+"2")
+	allow := func(principal string) string { return onBucket("Allow", "Principal", principal) }
+	deny := func(principal string) string { return onBucket("Deny", "Principal", principal) }
+	denyBut := func(names ...string) string {
+		return onBucket("Deny", "NotPrincipal", `{"AWS":["`+strings.Join(names, `","`)+`"]}`)
+	}
 	tests := []struct {
 		name, caller, identity, session, bucket, want string
 	}{
@@ -46,31 +51,27 @@ func TestAllowDecides(t *testing.T) {
 		{"identity allows", "session", allowGet, "", "", ""},
 		{"identity allows something else", "session", other, "", "", noIdentity},
 		{"identity denies", "session", denyGet, "", "", denyIdentity},
-		{"bucket allows everyone", "session", "", "", onBucket("Allow", "Principal", everyone), ""},
-		{"bucket allows any AWS caller", "session", "", "", onBucket("Allow", "Principal", `{"AWS":["*"]}`), ""},
-		{"bucket allows role", "session", "", "", onBucket("Allow", "Principal", role), ""},
-		{"bucket allows session", "session", "", "", onBucket("Allow", "Principal", fmt.Sprintf(`{"AWS":%q}`, jobARN)), ""},
-		{"bucket allows other role", "session", "", "", onBucket("Allow", "Principal", `{"AWS":"`+readerARN+`2"}`), noIdentity},
-		{"account alone grants nothing", "session", "", "", onBucket("Allow", "Principal", accounts), noIdentity},
-		{"account and identity", "session", allowGet, "", onBucket("Allow", "Principal", accounts), ""},
-		{"bucket allows a service", "session", "", "", onBucket("Allow", "Principal", `{"Service":"x.amazonaws.com"}`), noIdentity},
-		{"bucket denies everyone", "session", allowGet, "", onBucket("Deny", "Principal", everyone), denyResource},
-		{"bucket denies role", "session", allowGet, "", onBucket("Deny", "Principal", role), denyResource},
-		{"bucket denies account", "session", allowGet, "", onBucket("Deny", "Principal", `{"AWS":"123456789012"}`), denyResource},
-		{"bucket denies another", "session", allowGet, "", onBucket("Deny", "Principal", `{"AWS":"`+readerARN+`2"}`), ""},
-		{"identity denies what the bucket allows", "session", denyGet, "", onBucket("Allow", "Principal", role), denyIdentity},
-		{"deny all but names the session", "session", allowGet, "", onBucket("Deny", "NotPrincipal",
-			fmt.Sprintf(`{"AWS":[%q,%q,%q]}`, rootARN, readerARN, jobARN)), ""},
-		{"deny all but lacks the session", "session", allowGet, "", onBucket("Deny", "NotPrincipal",
-			fmt.Sprintf(`{"AWS":[%q,%q]}`, rootARN, readerARN)), denyResource},
-		{"deny all but lacks the account", "session", allowGet, "", onBucket("Deny", "NotPrincipal",
-			fmt.Sprintf(`{"AWS":[%q,%q]}`, jobARN, readerARN)), denyResource},
+		{"bucket allows everyone", "session", "", "", allow(everyone), ""},
+		{"bucket allows any AWS caller", "session", "", "", allow(`{"AWS":["*"]}`), ""},
+		{"bucket allows role", "session", "", "", allow(role), ""},
+		{"bucket allows session", "session", "", "", allow(fmt.Sprintf(`{"AWS":%q}`, jobARN)), ""},
+		{"bucket allows other role", "session", "", "", allow(stranger), noIdentity},
+		{"account alone grants nothing", "session", "", "", allow(accounts), noIdentity},
+		{"account and identity", "session", allowGet, "", allow(accounts), ""},
+		{"bucket allows a service", "session", "", "", allow(`{"Service":"x.amazonaws.com"}`), noIdentity},
+		{"bucket denies everyone", "session", allowGet, "", deny(everyone), denyResource},
+		{"bucket denies role", "session", allowGet, "", deny(role), denyResource},
+		{"bucket denies account", "session", allowGet, "", deny(`{"AWS":"123456789012"}`), denyResource},
+		{"bucket denies another", "session", allowGet, "", deny(stranger), ""},
+		{"identity denies what the bucket allows", "session", denyGet, "", allow(role), denyIdentity},
+		{"deny all but names the session", "session", allowGet, "", denyBut(rootARN, readerARN, jobARN), ""},
+		{"deny all but lacks the session", "session", allowGet, "", denyBut(rootARN, readerARN), denyResource},
+		{"deny all but lacks the account", "session", allowGet, "", denyBut(jobARN, readerARN), denyResource},
 		{"allow all but the role", "session", "", "", onBucket("Allow", "NotPrincipal", role), noIdentity},
-		{"allow all but another", "session", "", "", onBucket("Allow", "NotPrincipal", `{"AWS":"`+readerARN+`2"}`), ""},
+		{"allow all but another", "session", "", "", onBucket("Allow", "NotPrincipal", stranger), ""},
 		{"malformed bucket policy", "session", allowGet, "", `{"Statement":`, denyResource},
-		{"wildcard inside a principal", "session", allowGet, "", onBucket("Deny", "Principal",
-			`{"AWS":"arn:aws:iam::123456789012:role/*"}`), denyResource},
-		{"unknown kind of principal", "session", allowGet, "", onBucket("Allow", "Principal", `{"User":"x"}`), denyResource},
+		{"wildcard inside a principal", "session", allowGet, "", deny(`{"AWS":"arn:aws:iam::1:role/*"}`), denyResource},
+		{"unknown kind of principal", "session", allowGet, "", allow(`{"User":"x"}`), denyResource},
 		{"no principal", "session", allowGet, "", allowGet, denyResource},
 		{"both principals", "session", allowGet, "", `{"Statement":[{"Effect":"Allow","Action":"s3:GetObject",` +
 			`"Resource":"*","Principal":"*","NotPrincipal":"*"}]}`, denyResource},
@@ -81,24 +82,24 @@ func TestAllowDecides(t *testing.T) {
 		{"session policy narrows", "session", allowGet, other, "", noSession},
 		{"session policy widens nothing", "session", other, allowGet, "", noIdentity},
 		{"session policy denies", "session", allowGet, denyGet, "", denySession},
-		{"session policy narrows the bucket's grant", "session", "", other, onBucket("Allow", "Principal", role), noSession},
+		{"session policy narrows the bucket's grant", "session", "", other, allow(role), noSession},
 
 		{"anonymous", "anonymous", "", "", "", noResource},
-		{"anonymous on public bucket", "anonymous", "", "", onBucket("Allow", "Principal", everyone), ""},
-		{"anonymous on any AWS caller's", "anonymous", "", "", onBucket("Allow", "Principal", `{"AWS":"*"}`), ""},
-		{"anonymous on the account's", "anonymous", "", "", onBucket("Allow", "Principal", accounts), noResource},
-		{"anonymous is not spared", "anonymous", "", "", onBucket("Deny", "NotPrincipal", accounts), denyResource},
-		{"anonymous denied", "anonymous", "", "", onBucket("Deny", "Principal", everyone), denyResource},
+		{"anonymous on public bucket", "anonymous", "", "", allow(everyone), ""},
+		{"anonymous on any AWS caller's", "anonymous", "", "", allow(`{"AWS":"*"}`), ""},
+		{"anonymous on the account's", "anonymous", "", "", allow(accounts), noResource},
+		{"anonymous is not spared", "anonymous", "", "", denyBut(rootARN), denyResource},
+		{"anonymous denied", "anonymous", "", "", deny(everyone), denyResource},
 
 		{"root", "root", "", "", "", ""},
-		{"root denied by the bucket", "root", "", "", onBucket("Deny", "Principal", everyone), denyResource},
-		{"root denied by name", "root", "", "", onBucket("Deny", "Principal", accounts), denyResource},
-		{"root spared", "root", "", "", onBucket("Deny", "NotPrincipal", accounts), ""},
-		{"root not denied with a role", "root", "", "", onBucket("Deny", "Principal", role), ""},
+		{"root denied by the bucket", "root", "", "", deny(everyone), denyResource},
+		{"root denied by name", "root", "", "", deny(accounts), denyResource},
+		{"root spared", "root", "", "", denyBut(rootARN), ""},
+		{"root not denied with a role", "root", "", "", deny(role), ""},
 
 		{"service", "service", "", "", "", noResource},
-		{"service by name", "service", "", "", onBucket("Allow", "Principal", `{"Service":["appconfig.amazonaws.com"]}`), ""},
-		{"another service", "service", "", "", onBucket("Allow", "Principal", `{"Service":"s3.amazonaws.com"}`), noResource},
+		{"service by name", "service", "", "", allow(`{"Service":["appconfig.amazonaws.com"]}`), ""},
+		{"another service", "service", "", "", allow(`{"Service":"s3.amazonaws.com"}`), noResource},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,7 +205,9 @@ func TestAttachedPolicyDecidesByItsDefaultVersion(t *testing.T) {
 	if allowed() {
 		t.Error("allowed by a policy that is not attached")
 	}
-	_, err = f.client.AttachRolePolicy(t.Context(), &sdk.AttachRolePolicyInput{RoleName: aws.String("reader"), PolicyArn: arn})
+	_, err = f.client.AttachRolePolicy(t.Context(), &sdk.AttachRolePolicyInput{
+		RoleName: aws.String("reader"), PolicyArn: arn,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,14 +250,15 @@ func TestAssumeService(t *testing.T) {
 		return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",`+
 			`"Principal":{"Service":%q}%s}]}`, service, condition)
 	}
+	const service = "appconfig.amazonaws.com"
 	ours := `,"Condition":{"StringEquals":{"aws:SourceAccount":"123456789012"}}`
 	tests := []struct {
 		name, trust string
 		allowed     bool
 	}{
-		{"named", trust("appconfig.amazonaws.com", ""), true},
-		{"named for this account", trust("appconfig.amazonaws.com", ours), true},
-		{"named for another account", trust("appconfig.amazonaws.com", strings.ReplaceAll(ours, account, "210987654321")), false},
+		{"named", trust(service, ""), true},
+		{"named for this account", trust(service, ours), true},
+		{"named for another account", trust(service, strings.ReplaceAll(ours, account, "9")), false},
 		{"another service", trust("pods.eks.amazonaws.com", ""), false},
 		{"the account", trustAll, false},
 	}
@@ -262,7 +266,7 @@ func TestAssumeService(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			r := f.role("retrieval", tt.trust, allowGet)
-			p, err := f.service.AssumeService(r.ARN, "appconfig.amazonaws.com")
+			p, err := f.service.AssumeService(r.ARN, service)
 			if (err == nil) != tt.allowed {
 				t.Fatalf("got %v, want allowed = %t", err, tt.allowed)
 			}
@@ -272,7 +276,8 @@ func TestAssumeService(t *testing.T) {
 			if p.Kind != api.Session || p.Role != r.ARN || p.Account != account {
 				t.Errorf("got %+v", p)
 			}
-			if err := f.service.Allow(&api.Call{Principal: p}, api.Question{Action: "s3:GetObject", Resource: object}); err != nil {
+			err = f.service.Allow(&api.Call{Principal: p}, api.Question{Action: "s3:GetObject", Resource: object})
+			if err != nil {
 				t.Error(err)
 			}
 		})

@@ -224,7 +224,15 @@ var strangeVariable = regexp.MustCompile(`\$\{[A-Za-z0-9_:.-]*[^A-Za-z0-9_:.}-]`
 // checkVariables refuses policy variables such as ${aws:PrincipalTag/team}, defaults and the escapes ${*}, ${?} and
 // ${$}: a Deny that relies on one would never match. In conditions, the keys themselves may be used.
 func checkVariables(text string) error {
-	if found := strangeVariable.FindString(text); found != "" {
+	var decoded any
+	if err := json.Unmarshal([]byte(text), &decoded); err != nil {
+		return fmt.Errorf("parsing a policy document: %w", err)
+	}
+	plain, err := json.Marshal(decoded) // undoes \u escapes, which could hide one
+	if err != nil {
+		return fmt.Errorf("writing a policy document: %w", err)
+	}
+	if found := strangeVariable.Find(plain); found != nil {
 		return fmt.Errorf("localaws cannot evaluate the policy variable that begins with %s", found)
 	}
 	return nil

@@ -189,13 +189,12 @@ func (s *Service) Refuse(w http.ResponseWriter, c *api.Call, err *api.Error) {
 	awsquery.WriteError(w, namespace, c.RequestID, err)
 }
 
-// debug logs a refusal; the attributes are names, never values of secrets.
-func (s *Service) debug(c *api.Call, message string, attrs ...slog.Attr) {
-	ctx := context.Background()
-	if c.Request != nil {
-		ctx = c.Request.Context()
+// contextOf is the context of the request behind a call; a service that acts for itself has none.
+func contextOf(c *api.Call) context.Context {
+	if c.Request == nil {
+		return context.Background()
 	}
-	s.log.LogAttrs(ctx, slog.LevelDebug, message, attrs...)
+	return c.Request.Context()
 }
 
 // now is the time on the clock as the wire shows it: UTC, whole seconds.

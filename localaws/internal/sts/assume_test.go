@@ -111,7 +111,7 @@ func TestSessionPolicyAndTagsOfAssumedRole(t *testing.T) {
 	out, err := f.client(f.root()).AssumeRole(t.Context(), &sdk.AssumeRoleInput{
 		RoleArn: aws.String(role.ARN), RoleSessionName: aws.String("release"),
 		Tags:   []types.Tag{{Key: aws.String("team"), Value: aws.String("blue")}},
-		Policy: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`),
+		Policy: aws.String(`{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`),
 	})
 	if err != nil {
 		t.Fatal(err)

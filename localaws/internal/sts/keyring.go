@@ -120,8 +120,8 @@ func (k *keyring) fetch(ctx context.Context, issuer string) (keySet, error) {
 	return keySet{keys: publicKeys(published.Keys), fetched: k.clock()}, nil
 }
 
-// publicKeys leaves out keys of kinds that go-jose does not know, as RFC 7517 asks, those for encryption, and what is no
-// public key.
+// publicKeys leaves out keys of kinds that go-jose does not know, as RFC 7517 asks, those for encryption, and what is
+// no public key.
 func publicKeys(published []json.RawMessage) []jose.JSONWebKey {
 	var keys []jose.JSONWebKey
 	for _, raw := range published {

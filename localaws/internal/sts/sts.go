@@ -1,10 +1,10 @@
-// Package sts emulates AWS Security Token Service: the Query API (2011-06-15) with AssumeRoleWithWebIdentity, AssumeRole
-// and GetCallerIdentity. Web identity tokens are verified for real: the issuer's discovery document and keys are fetched,
-// and signature, issuer, audience and times checked, before the role's trust policy is asked.
+// Package sts emulates AWS Security Token Service: the Query API (2011-06-15) with AssumeRoleWithWebIdentity,
+// AssumeRole and GetCallerIdentity. Web identity tokens are verified for real: the issuer's discovery document and keys
+// are fetched, and signature, issuer, audience and times checked, before the role's trust policy is asked.
 //
-// Where it differs from AWS, on purpose: an issuer on a loopback host may be served over http, and parameters that would
-// change what a session may do, but that localaws does not implement (PolicyArns, MFA, source identity, transitive
-// tags), are refused instead of ignored.
+// Where it differs from AWS, on purpose: an issuer on a loopback host may be served over http, and parameters that
+// would change what a session may do, but that localaws does not implement (PolicyArns, MFA, source identity,
+// transitive tags), are refused instead of ignored.
 package sts
 
 import (

@@ -183,8 +183,9 @@ func TestWebIdentityRefusals(t *testing.T) {
 			code: "ValidationError", status: 400},
 		{name: "session policy", input: sdk.AssumeRoleWithWebIdentityInput{Policy: aws.String(`{"Statement":[]}`)},
 			code: "MalformedPolicyDocument", status: 400},
-		{name: "long session policy", input: sdk.AssumeRoleWithWebIdentityInput{Policy: aws.String(strings.Repeat(" ", 2049))},
-			code: "PackedPolicyTooLarge", status: 400},
+		{name: "long session policy",
+			input: sdk.AssumeRoleWithWebIdentityInput{Policy: aws.String(strings.Repeat(" ", 2049))},
+			code:  "PackedPolicyTooLarge", status: 400},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -201,7 +202,8 @@ func TestWebIdentityRefusals(t *testing.T) {
 			}
 			_, err := f.exchange(&in)
 			checkError(t, err, tt.code, tt.status)
-			if tt.code == "AccessDenied" && !strings.HasSuffix(err.Error(), "Not authorized to perform sts:AssumeRoleWithWebIdentity") {
+			const text = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+			if tt.code == "AccessDenied" && !strings.HasSuffix(err.Error(), text) {
 				t.Errorf("text: %v", err)
 			}
 		})
@@ -233,8 +235,10 @@ func answer(status int, body string) func(*fixture) {
 
 func TestTrustPoliciesForWebIdentities(t *testing.T) {
 	const evil = "system:serviceaccount:default:evil"
+	audience := map[string]string{"aud": "sts.amazonaws.com"}
 	pinned := map[string]string{"sub": subject, "aud": "sts.amazonaws.com"}
 	f := newFixture(t)
+	anyone, notEvil := f.webTrust("Allow", nil), f.webTrust("Deny", map[string]string{"sub": evil})
 	pods := map[string]any{
 		"Effect": "Allow", "Action": []string{"sts:AssumeRole", "sts:TagSession"},
 		"Principal": map[string]string{"Service": "pods.eks.amazonaws.com"},
@@ -243,18 +247,18 @@ func TestTrustPoliciesForWebIdentities(t *testing.T) {
 		name, trust, subject string
 		allowed              bool
 	}{
-		{"without sub any service account may", document(f.webTrust("Allow", nil)), evil, true},
-		{"aud alone does not tell accounts apart", document(f.webTrust("Allow", map[string]string{"aud": "sts.amazonaws.com"})), evil, true},
+		{"without sub any service account may", document(anyone), evil, true},
+		{"aud alone does not tell accounts apart", document(f.webTrust("Allow", audience)), evil, true},
 		{"sub and aud", document(f.webTrust("Allow", pinned)), subject, true},
 		{"sub and aud refuse another", document(f.webTrust("Allow", pinned)), evil, false},
 		{"another audience", document(f.webTrust("Allow", map[string]string{"sub": subject, "aud": "x"})), subject, false},
-		{"explicit deny", document(f.webTrust("Allow", nil), f.webTrust("Deny", map[string]string{"sub": evil})), evil, false},
-		{"deny of another", document(f.webTrust("Allow", nil), f.webTrust("Deny", map[string]string{"sub": evil})), subject, true},
+		{"explicit deny", document(anyone, notEvil), evil, false},
+		{"deny of another", document(anyone, notEvil), subject, true},
 		{"beside Pod Identity", document(pods, f.webTrust("Allow", pinned)), subject, true},
 		{"Pod Identity alone", document(pods), subject, false},
 		{"custom claim", document(f.webTrust("Allow", map[string]string{"team": "blue"})), subject, true},
 		{"other custom claim", document(f.webTrust("Allow", map[string]string{"team": "red"})), subject, false},
-		{"another provider", strings.ReplaceAll(document(f.webTrust("Allow", nil)), f.host(), "example.org"), subject, false},
+		{"another provider", strings.ReplaceAll(document(anyone), f.host(), "example.org"), subject, false},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package iamtest is what tests of IAM and of the services around it share: a front that turns HTTP requests into calls.
+// Package iamtest is what tests of IAM and of the services around it share: a front that makes calls of HTTP requests.
 package iamtest
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
 )
 
-// Front serves one service over HTTP. It stands in for the server: it finds the caller by the access key and the session
-// token of the request, and believes the signature without checking it.
+// Front serves one service over HTTP. It stands in for the server: it finds the caller by the access key and the
+// session token of the request, and believes the signature without checking it.
 func Front(directory *iam.Service, service api.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
