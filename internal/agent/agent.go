@@ -52,7 +52,8 @@ type Agent struct {
 
 // New checks the configuration and the environment. It makes no call.
 func New(ctx context.Context, c Config) (*Agent, error) {
-	aws, err := workload.Config(ctx, workload.Options{Getenv: c.Getenv, HTTPClient: c.HTTPClient, AllowStatic: c.AllowStatic})
+	aws, err := workload.Config(ctx,
+		workload.Options{Getenv: c.Getenv, HTTPClient: c.HTTPClient, AllowStatic: c.AllowStatic})
 	if err != nil {
 		return nil, err
 	}

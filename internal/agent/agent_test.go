@@ -174,7 +174,8 @@ func TestVerbs(t *testing.T) {
 		{name: "once", args: []string{"run", "--once", names, file}, code: 0, stderr: `"item":"private_key"`},
 		{name: "ready", args: []string{"ready", file}, code: 0},
 		{name: "ready by environment", args: []string{"ready"}, env: []string{"PINNACE_FILES", key + "=private_key"}},
-		{name: "one of two ready", args: []string{"ready", file, "--file", empty + "=x"}, code: 1, stderr: empty + " is empty"},
+		{name: "one of two ready", args: []string{"ready", file, "--file", empty + "=x"}, code: 1,
+			stderr: empty + " is empty"},
 		{name: "ready for nothing", args: []string{"ready"}, code: 2, stderr: "hint: name them with --file"},
 		{name: "once by environment", args: []string{"run"}, env: []string{"PINNACE_ONCE", "true",
 			"PINNACE_APPCONFIG", "app/prod/otel", "PINNACE_FILES", key + "=private_key, " + key + ".2=domain",
@@ -188,7 +189,8 @@ func TestVerbs(t *testing.T) {
 		{name: "no names", args: []string{"run", file}, code: 2, stderr: "hint: name it with --appconfig"},
 		{name: "no files", args: []string{"run", names}, code: 2, stderr: "hint: name them with --file"},
 		{name: "bad names", args: []string{"run", "--appconfig=app"}, code: 2, stderr: "APPLICATION/ENVIRONMENT/PROFILE"},
-		{name: "bad file", args: []string{"run"}, env: []string{"PINNACE_FILES", "x"}, code: 2, stderr: "PINNACE_FILES: write it"},
+		{name: "bad file", args: []string{"run"}, env: []string{"PINNACE_FILES", "x"}, code: 2,
+			stderr: "PINNACE_FILES: write it"},
 		{name: "bad mode", args: []string{"run", "--mode=rw"}, code: 2, stderr: "in octal"},
 		{name: "bad interval", args: []string{"run", names, file, "--poll-interval=1s"}, code: 2, stderr: "out of range"},
 		{name: "bad level", args: []string{"run", "--log-level=loud"}, code: 2, stderr: "log-level"},
@@ -252,7 +254,9 @@ func TestProgramContains(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pkg := range strings.Fields(string(out)) {
-		for _, banned := range []string{"helm.sh/", "k8s.io/", "/localaws", "aws-sdk-go-v2/config", "/imds", "spf13/cobra"} {
+		for _, banned := range []string{
+			"helm.sh/", "k8s.io/", "/localaws", "aws-sdk-go-v2/config", "/imds", "spf13/cobra",
+		} {
 			if strings.Contains(pkg, banned) {
 				t.Errorf("pinnace-agent contains %s", pkg)
 			}

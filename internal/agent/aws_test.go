@@ -99,7 +99,8 @@ func (a *amazon) sts(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/xml")
 	if r.Header.Get("Authorization") == "" { // AssumeRoleWithWebIdentity is not signed
 		fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>
-<AccessKeyId>ASIAFAKE</AccessKeyId><SecretAccessKey>CANARYSECRET</SecretAccessKey><SessionToken>CANARYSESSION</SessionToken>
+<AccessKeyId>ASIAFAKE</AccessKeyId><SecretAccessKey>CANARYSECRET</SecretAccessKey>
+<SessionToken>CANARYSESSION</SessionToken>
 <Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/otel/pod</Arn>
 <AssumedRoleId>AROAFAKE:pod</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult>
 </AssumeRoleWithWebIdentityResponse>`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))

@@ -44,9 +44,6 @@ func NewSnapshot(items ...Item) (Snapshot, error) {
 // All yields the items in the order of their names.
 func (s Snapshot) All() iter.Seq[Item] { return slices.Values(s.items) }
 
-// Len is the number of items.
-func (s Snapshot) Len() int { return len(s.items) }
-
 // Get finds an item by its name.
 func (s Snapshot) Get(name string) (Item, bool) {
 	i, ok := slices.BinarySearchFunc(s.items, name, func(it Item, n string) int { return cmp.Compare(it.Name, n) })

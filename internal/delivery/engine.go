@@ -69,22 +69,25 @@ func (e *Engine) Once(ctx context.Context) error {
 	return err
 }
 
-// Run delivers until ctx is done, then returns nil. Failures are logged, shown by Status and retried: the source and the
-// sinks each with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows.
+// Run delivers until ctx is done, then returns nil. Failures are logged, shown by Status and retried: the source and
+// the sinks each with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows.
 func (e *Engine) Run(ctx context.Context) error {
 	var untilFetch time.Duration
 	for ctx.Err() == nil {
 		if untilFetch <= 0 {
 			var err error
-			untilFetch, err = e.fetch(ctx)
-			e.warn(ctx, "source failed, keeping the last good values", err, untilFetch)
+			if untilFetch, err = e.fetch(ctx); err != nil && ctx.Err() == nil {
+				e.log().LogAttrs(ctx, slog.LevelWarn, "source failed, keeping the last good values",
+					failed(err, untilFetch)...)
+			}
 		}
 		pause := untilFetch
-		untilApply, err := e.apply(ctx)
-		if err != nil {
+		if untilApply, err := e.apply(ctx); err != nil {
 			pause = min(pause, untilApply)
+			if ctx.Err() == nil {
+				e.log().LogAttrs(ctx, slog.LevelError, "sink failed, its last good values stay", failed(err, pause)...)
+			}
 		}
-		e.warn(ctx, "sink failed, its last good values stay", err, untilApply)
 		if err := e.wait(ctx, pause); err != nil {
 			if ctx.Err() != nil {
 				break
@@ -174,12 +177,10 @@ func (e *Engine) announce(ctx context.Context, s Snapshot, print string) {
 	}
 }
 
-// warn logs a failure that will be retried.
-func (e *Engine) warn(ctx context.Context, what string, err error, retryIn time.Duration) {
-	if err != nil && ctx.Err() == nil {
-		e.log().WarnContext(ctx, what, slog.Any("error", err), slog.String("hint", problem.HintOf(err)),
-			slog.Duration("retry_in", retryIn))
-	}
+// failed describes a failure that will be retried.
+func failed(err error, retryIn time.Duration) []slog.Attr {
+	return []slog.Attr{slog.Any("error", err), slog.String("hint", problem.HintOf(err)),
+		slog.Duration("retry_in", retryIn)}
 }
 
 // backoff is the pause after n failures in a row: doubling, bounded, and half of it random.
@@ -214,7 +215,7 @@ func (e *Engine) now() time.Time {
 	if e.Now != nil {
 		return e.Now()
 	}
-	return time.Now()
+	return time.Now() //nolint:forbidigo // the default of the injected clock
 }
 
 func (e *Engine) rand() float64 {

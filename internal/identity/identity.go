@@ -1,5 +1,5 @@
-// Package identity makes AWS configurations: for a workload strictly from the web identity of its pod, for a person from
-// the SDK's own chain. Its packages are the only ones that import the STS client and the SDK's config package.
+// Package identity makes AWS configurations: for a workload strictly from the web identity of its pod, for a person
+// from the SDK's own chain. Its packages are the only ones that import the STS client and the SDK's config package.
 package identity
 
 import (

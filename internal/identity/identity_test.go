@@ -19,9 +19,9 @@ func (c refusingClient) Do(r *http.Request) (*http.Response, error) {
 
 // isolate takes the AWS settings of the machine away from the SDK.
 func isolate(t *testing.T) {
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
-		"AWS_DEFAULT_REGION", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CA_BUNDLE"} {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
+		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CA_BUNDLE"} {
 		t.Setenv(name, "")
 	}
 	none := filepath.Join(t.TempDir(), "none")
@@ -37,7 +37,8 @@ func TestPersonByEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := cfg.Credentials.Retrieve(t.Context()); err != nil || c.AccessKeyID != "AKIAFAKE" || cfg.Region != "eu-west-1" {
+	c, err := cfg.Credentials.Retrieve(t.Context())
+	if err != nil || c.AccessKeyID != "AKIAFAKE" || cfg.Region != "eu-west-1" {
 		t.Errorf("%q in %q, %v", c.AccessKeyID, cfg.Region, err)
 	}
 }

@@ -56,7 +56,7 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c.Break()
 		for range 2 {
 			c.Pass()
-			wantFailure(t, c, t.Context())
+			wantFailure(t.Context(), t, c)
 		}
 		c.Mend()
 		c.Pass()
@@ -66,7 +66,7 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c := open(t)
 		c.Set(first)
 		c.Break()
-		wantFailure(t, c, t.Context())
+		wantFailure(t.Context(), t, c)
 		c.Mend()
 		c.Pass()
 		wantValues(t, fetch(t, c), first)
@@ -76,7 +76,7 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c.Set(first)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := wantFailure(t, c, ctx); !errors.Is(err, context.Canceled) {
+		if err := wantFailure(ctx, t, c); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error does not wrap context.Canceled: %v", err)
 		}
 		c.Pass()
@@ -107,7 +107,7 @@ func wantValues(t *testing.T, answer delivery.Answer, want map[string]string) {
 	}
 }
 
-func wantFailure(t *testing.T, c SourceCase, ctx context.Context) error {
+func wantFailure(ctx context.Context, t *testing.T, c SourceCase) error {
 	t.Helper()
 	_, err := c.Source.Fetch(ctx)
 	if err == nil {

@@ -37,9 +37,6 @@ type Reference struct {
 	VersionID string // one version, which never changes; 32..64 characters
 }
 
-// Pinned says that the reference names one version, whose value cannot change.
-func (r Reference) Pinned() bool { return r.VersionID != "" }
-
 // String writes the reference as it stands in a text.
 func (r Reference) String() string {
 	parts := []string{service, r.SecretID, field, r.JSONKey, r.Stage, r.VersionID}

@@ -51,13 +51,13 @@ func TestFind(t *testing.T) {
 // The text around a malformed reference is secret, and so may be what stands in it by mistake.
 func TestMalformed(t *testing.T) {
 	tests := map[string]string{
-		"{{resolve:secretsmanager:k":                                               "byte 21: the closing braces are missing",
+		"{{resolve:secretsmanager:k":                                               "byte 21: the closing braces",
 		"{{resolve:secretsmanager}}":                                               "byte 21: the secret id is missing",
 		"{{resolve:secretsmanager:}}":                                              "byte 21: the secret id is empty",
 		"{{resolve:secretsmanager::SecretString}}":                                 "the secret id is empty",
 		"{{resolve:ssm:" + canary + "}}":                                           "the service is not secretsmanager",
 		"{{resolve:" + canary + "}}":                                               "the service is not secretsmanager",
-		"{{resolve:secretsmanager:k:" + canary + "}}":                              "the part after the secret id is not SecretString",
+		"{{resolve:secretsmanager:k:" + canary + "}}":                              "is not SecretString",
 		"{{resolve:secretsmanager:k:SecretString:a:b:c:d}}":                        "too many parts",
 		"{{resolve:secretsmanager:k:SecretString:a:AWSCURRENT:" + versionID + "}}": "name one of them",
 		"{{resolve:secretsmanager:k:SecretString:a::short}}":                       "32 to 64",
@@ -120,9 +120,10 @@ func FuzzFind(f *testing.F) {
 			return
 		}
 		// Writing each reference back must give a text that means the same.
-		again, err := reference.Expand(t.Context(), text, func(_ context.Context, r reference.Reference) (secret.Value, error) {
+		write := func(_ context.Context, r reference.Reference) (secret.Value, error) {
 			return secret.FromString(r.String()), nil
-		})
+		}
+		again, err := reference.Expand(t.Context(), text, write)
 		if err != nil {
 			t.Fatalf("Find accepts what Expand does not: %v", err)
 		}

@@ -82,8 +82,8 @@ func (f facts) hint(err error, c claims) string {
 	provider := fmt.Sprintf("the IAM OIDC provider of issuer %s in the account of %s", c.issuer(), f.role)
 	switch awserr.Code(err) {
 	case "AccessDenied", "AccessDeniedException":
-		return fmt.Sprintf("trust policy of %s must allow sub %s and aud %s of issuer %s", f.role, c.subject(), c.audience(),
-			c.issuer())
+		return fmt.Sprintf("trust policy of %s must allow sub %s and aud %s of issuer %s", f.role, c.subject(),
+			c.audience(), c.issuer())
 	case "ExpiredTokenException", "ExpiredToken":
 		return fmt.Sprintf("the token in %s expired at %s; mount it as a projected volume, which the kubelet renews, and "+
 			"check the node's clock", string(f.token), c.expiry())
@@ -97,7 +97,8 @@ func (f facts) hint(err error, c claims) string {
 	case "RegionDisabledException":
 		return fmt.Sprintf("activate STS in region %s, or choose another AWS_REGION", f.region)
 	case "ValidationError":
-		return "check that AWS_ROLE_ARN is the ARN of a role, and AWS_ROLE_SESSION_NAME at most 64 of A-Z a-z 0-9 _ + = , . @ -"
+		return "check that AWS_ROLE_ARN is the ARN of a role, and that AWS_ROLE_SESSION_NAME has 2 to 64 letters, digits " +
+			"or any of _+=,.@-"
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return fmt.Sprintf("let this pod reach STS in region %s, or set AWS_ENDPOINT_URL_STS", f.region)
@@ -129,7 +130,8 @@ func (t tokenFile) GetIdentityToken() ([]byte, error) {
 		return nil, &tokenError{err: err, hint: "AWS_WEB_IDENTITY_TOKEN_FILE names a file that is not mounted; " +
 			"check the pod's projected volume and that EKS's webhook changed the pod"}
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &tokenError{err: err, hint: "let the user of this process read it: set fsGroup in the pod's security context"}
+		return nil, &tokenError{err: err, hint: "let the user of this process read it: set fsGroup in the pod's " +
+			"security context"}
 	case err != nil:
 		return nil, &tokenError{err: err, hint: "check AWS_WEB_IDENTITY_TOKEN_FILE"}
 	}

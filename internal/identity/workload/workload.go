@@ -1,5 +1,5 @@
-// Package workload makes the AWS configuration of a workload from the web identity of its pod and from nothing else. The
-// SDK's own chain is not linked, so that a program which imports this package alone cannot fall through to wider
+// Package workload makes the AWS configuration of a workload from the web identity of its pod and from nothing else.
+// The SDK's own chain is not linked, so that a program which imports this package alone cannot fall through to wider
 // credentials, such as those of the node.
 package workload
 

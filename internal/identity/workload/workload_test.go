@@ -120,9 +120,10 @@ func TestExchangeFails(t *testing.T) {
 		text    string // of the error
 		hint    string
 	}{
-		{name: "trust policy", network: refuse(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
-			text: "assuming role " + role + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
-			hint: "trust policy of " + role + " must allow " + who},
+		{name: "trust policy",
+			network: refuse(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+			text:    "assuming role " + role + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+			hint:    "trust policy of " + role + " must allow " + who},
 		{name: "expired token", network: refuse(400, "ExpiredTokenException", "Token expired"),
 			text: "ExpiredTokenException: Token expired",
 			hint: "expired at 2023-11-15T22:13:20Z; mount it as a projected volume"},
@@ -130,15 +131,17 @@ func TestExchangeFails(t *testing.T) {
 			text: "InvalidIdentityToken: No OpenIDConnect provider",
 			hint: "create the IAM OIDC provider of issuer " + issuer + " in the account of " + role},
 		{name: "clock skew", network: refuse(400, "InvalidIdentityToken", "Token used before issued"),
-			text: "InvalidIdentityToken", hint: "a wrong clock on this node or the issuer shows as this, too (sub " + subject +
+			text: "InvalidIdentityToken",
+			hint: "a wrong clock on this node or the issuer shows as this, too (sub " + subject +
 				", aud sts.amazonaws.com, issued at 2023-11-14T22:13:20Z)"},
 		{name: "audience", network: refuse(403, "IDPRejectedClaim", "rejected"), text: "IDPRejectedClaim",
 			hint: "add aud sts.amazonaws.com to the audiences of the IAM OIDC provider of issuer " + issuer},
-		{name: "issuer unreachable", network: refuse(400, "IDPCommunicationError", "timeout"), text: "IDPCommunicationError",
-			hint: "STS must reach " + issuer + "/.well-known/openid-configuration"},
+		{name: "issuer unreachable", network: refuse(400, "IDPCommunicationError", "timeout"),
+			text: "IDPCommunicationError", hint: "STS must reach " + issuer + "/.well-known/openid-configuration"},
 		{name: "region", network: refuse(403, "RegionDisabledException", "off"), text: "RegionDisabledException",
 			hint: "activate STS in region eu-west-1"},
-		{name: "role name", network: refuse(400, "ValidationError", "bad"), text: "ValidationError", hint: "check that AWS_ROLE_ARN"},
+		{name: "role name", network: refuse(400, "ValidationError", "bad"), text: "ValidationError",
+			hint: "check that AWS_ROLE_ARN"},
 		{name: "something else", network: refuse(400, "PackedPolicyTooLarge", "big"), text: "PackedPolicyTooLarge",
 			hint: "the token has " + who},
 		{name: "STS unreachable", network: func(*http.Request) (*http.Response, error) {
@@ -189,7 +192,8 @@ func TestTokenFileThatComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		getenv, file := pod(t)
 		_ = os.Remove(file)
-		cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, HTTPClient: refuse(403, "AccessDenied", "no")})
+		cfg, err := workload.Config(t.Context(),
+			workload.Options{Getenv: getenv, HTTPClient: refuse(403, "AccessDenied", "no")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,10 +220,13 @@ func TestEnvironment(t *testing.T) {
 		{name: "web identity"},
 		{name: "default region", env: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "eu-west-1"}},
 		{name: "no region", env: []string{"AWS_REGION", ""}, text: "no region", hint: "set AWS_REGION"},
-		{name: "no role", env: []string{"AWS_ROLE_ARN", ""}, text: "AWS_ROLE_ARN is not", hint: "eks.amazonaws.com/role-arn"},
-		{name: "no token", env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", ""}, text: role, hint: "eks.amazonaws.com/role-arn"},
+		{name: "no role", env: []string{"AWS_ROLE_ARN", ""}, text: "AWS_ROLE_ARN is not",
+			hint: "eks.amazonaws.com/role-arn"},
+		{name: "no token", env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", ""}, text: role,
+			hint: "eks.amazonaws.com/role-arn"},
 		{name: "nothing", env: static[:4], text: "no web identity", hint: "eks.amazonaws.com/role-arn"},
-		{name: "static keys", env: static, text: "static keys in AWS_ACCESS_KEY_ID are refused", hint: "use a web identity"},
+		{name: "static keys", env: static, text: "static keys in AWS_ACCESS_KEY_ID are refused",
+			hint: "use a web identity"},
 		{name: "static keys allowed", env: static, allow: true},
 		{name: "bad endpoint", env: []string{"AWS_ENDPOINT_URL", "localhost:4566"}, text: "AWS_ENDPOINT_URL is not a URL",
 			hint: "http://127.0.0.1:4566"},
@@ -301,12 +308,14 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: kind %d", code, problem.KindOf(err))
 		}
 	}
-	skewed := &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: "Signature expired: 1 is now earlier than 2"}
+	skewed := &smithy.GenericAPIError{Code: "InvalidSignatureException", Message: "Signature expired: 1 is before 2"}
 	if got := problem.HintOf(workload.Explain(skewed)); !strings.Contains(got, "clock") {
 		t.Errorf("hint %q", got)
 	}
 	explained := problem.New(problem.Failed, "done", "x: %w", skewed)
-	if got := workload.Explain(explained); got != explained || workload.Explain(nil) != nil || workload.Explain(context.Canceled) != context.Canceled {
-		t.Errorf("an explained error became %v", got)
+	for _, err := range []error{explained, context.Canceled, nil} {
+		if got := workload.Explain(err); got != err {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }

@@ -165,7 +165,9 @@ func wantFolder(t *testing.T, dir string, names ...string) {
 
 func TestMissingFolder(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, []file.Target{{Item: "a", Path: filepath.Join(dir, "a")}, {Item: "b", Path: filepath.Join(dir, "no", "b")}})
+	s := open(t, []file.Target{
+		{Item: "a", Path: filepath.Join(dir, "a")}, {Item: "b", Path: filepath.Join(dir, "no", "b")},
+	})
 	err := s.Apply(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"a": canary, "b": canary}))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(problem.HintOf(err), filepath.Join(dir, "no")) {
 		t.Errorf("Apply = %v, hint %q", err, problem.HintOf(err))

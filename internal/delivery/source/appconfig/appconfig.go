@@ -31,8 +31,8 @@ const (
 // maxDocument is the largest hosted configuration that AppConfig stores, in bytes.
 const maxDocument = 4 << 20
 
-// Resolver gives what each reference stands for, in one call, so that values which belong together can be read together.
-// It fails as a whole. Fetch calls it at every poll: what is pinned should be kept, what is not should be read anew.
+// Resolver gives what each reference stands for, in one call, so that values which belong together can be read
+// together. It fails as a whole. Fetch calls it at every poll: what is pinned should be kept, what is not read anew.
 type Resolver interface {
 	Resolve(ctx context.Context, refs []reference.Reference) (map[reference.Reference]reference.Resolved, error)
 }
@@ -79,7 +79,7 @@ func New(cfg aws.Config, c Config) (*Source, error) {
 		c.PollInterval = DefaultPollInterval
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	switch {
 	case c.Application == "" || c.Environment == "" || c.Profile == "":

@@ -30,9 +30,9 @@ func TestContract(t *testing.T) {
 					s.set(string(content), "")
 				},
 				Break: func() {
-					s.fail = func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) }
+					s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
 				},
-				Mend: func() { s.fail = nil },
+				Mend: func() { s.breakWith(nil) },
 				Pass: func() { s.pass(time.Minute) },
 			}
 		})
@@ -157,17 +157,18 @@ func TestTokens(t *testing.T) {
 			s.set(`{"a":"3","nested":{"b":"2"}}`, "")
 			s.pass(time.Minute)
 			if test.fail != nil {
-				s.fail = test.fail
+				s.breakWith(test.fail)
 				fail(t, source, test.text)
-				s.fail = nil
+				s.breakWith(nil)
 			} else {
-				clear(s.tokens)
+				s.forget()
 			}
 			if got := value(t, get(t, source), "a"); got != " 3" {
 				t.Errorf("a = %q", got)
 			}
 			if s.calls-calls != test.calls || s.sessions-sessions != test.session {
-				t.Errorf("%d calls in %d new sessions, want %d in %d", s.calls-calls, s.sessions-sessions, test.calls, test.session)
+				t.Errorf("%d calls in %d new sessions, want %d in %d", s.calls-calls, s.sessions-sessions,
+					test.calls, test.session)
 			}
 		})
 	}
@@ -175,7 +176,7 @@ func TestTokens(t *testing.T) {
 
 func TestTokenRefusedForEver(t *testing.T) {
 	s, url := start(t)
-	s.fail = func(w http.ResponseWriter, _ func()) { refuseToken(w, "Expired") }
+	s.breakWith(func(w http.ResponseWriter, _ func()) { refuseToken(w, "Expired") })
 	source := open(t, s, url, nil)
 	for range 3 {
 		fail(t, source, "BadRequestException")
@@ -211,9 +212,9 @@ func TestBadDocument(t *testing.T) {
 		canary:                              "the document: it is not valid JSON near byte",
 		`["` + canary + `"]`:                "the document: it is an array, not a JSON object",
 		`{"nested":{"b":"` + canary + `"}}`: "field a is missing",
-		`{"a":"` + canary + `","nested":{"b":["` + canary + `"]}}`:                              "field /nested/b is an array",
+		`{"a":"` + canary + `","nested":{"b":["` + canary + `"]}}`:                              "/nested/b is an array",
 		`{"a":"` + canary + `","nested":{"b":null}}`:                                            "field /nested/b is null",
-		`{"a":"` + canary + `{{resolve:ssm:x}}` + canary + `","nested":{"b":"1"}}`:              "field a: reference at byte 21",
+		`{"a":"` + canary + `{{resolve:ssm:x}}` + canary + `","nested":{"b":"1"}}`:              "a: reference at byte 21",
 		`{"a":"` + strings.Repeat(canary, 4<<20/len(canary)) + `","nested":{"b":"1234567890"}}`: "more than 4194304",
 		`{"a":"{{resolve:secretsmanager:k}}","nested":{"b":"` + canary + `"}}`:                  "nothing resolves them",
 	}
@@ -275,7 +276,7 @@ func TestPendingDocumentWhileAppConfigIsDown(t *testing.T) {
 	source := open(t, s, url, func(c *appconfig.Config) { c.Resolver = v })
 	fail(t, source, "secret new not found")
 	s.pass(time.Minute)
-	s.fail = func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) }
+	s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
 	fail(t, source, "InternalServerException")
 	v.values["new"] = "2"
 	if got := value(t, get(t, source), "a"); got != " 2" {

@@ -58,6 +58,20 @@ func (s *service) set(content, label string) {
 	s.version++
 }
 
+// breakWith makes every answer that of fail; nil mends the service.
+func (s *service) breakWith(fail func(w http.ResponseWriter, effect func())) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
+}
+
+// forget makes every token a wrong one.
+func (s *service) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.tokens)
+}
+
 func (s *service) pass(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +108,8 @@ func (s *service) open(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(r.Body)
 	_ = json.Unmarshal(body, &in)
-	if in.ApplicationIdentifier != "app" || in.EnvironmentIdentifier != "uat" || in.ConfigurationProfileIdentifier != "otel" {
+	if in.ApplicationIdentifier != "app" || in.EnvironmentIdentifier != "uat" ||
+		in.ConfigurationProfileIdentifier != "otel" {
 		refuse(w, 404, "ResourceNotFoundException", map[string]any{"ResourceType": "Environment"})
 		return
 	}
@@ -165,7 +180,8 @@ type vault struct {
 	calls    int
 }
 
-func (v *vault) Resolve(ctx context.Context, refs []reference.Reference) (map[reference.Reference]reference.Resolved, error) {
+func (v *vault) Resolve(ctx context.Context, refs []reference.Reference) (
+	map[reference.Reference]reference.Resolved, error) {
 	v.calls++
 	if v.err != nil {
 		return nil, v.err

@@ -120,8 +120,9 @@ func (s *Source) explain(doing string, err error) error {
 	kind, hint := problem.KindOf(err), problem.HintOf(err)
 	if strings.HasPrefix(awserr.Code(err), "AccessDenied") {
 		kind = problem.Denied
-		hint = fmt.Sprintf("the role's policy needs appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration "+
-			"on arn:aws:appconfig:%s:ACCOUNT:application/ID/environment/ID/configuration/ID (ids, not names)", s.region)
+		hint = fmt.Sprintf("the role's policy needs appconfig:StartConfigurationSession and "+
+			"appconfig:GetLatestConfiguration on arn:aws:appconfig:%s:ACCOUNT:application/ID/environment/ID/"+
+			"configuration/ID (ids, not names)", s.region)
 	}
 	if e, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
 		switch e.ResourceType {

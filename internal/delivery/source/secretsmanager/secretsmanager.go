@@ -134,7 +134,8 @@ func member(value secret.Value, ref reference.Reference) (secret.Value, error) {
 	}
 	object, err := document.Parse(value.Reveal())
 	if err != nil {
-		return secret.Value{}, problem.New(problem.Refused, "leave the JSON key out of the reference, or store a JSON object",
+		return secret.Value{}, problem.New(problem.Refused,
+			"leave the JSON key out of the reference, or store a JSON object",
 			"secret %s has no key %s: %w", ref.SecretID, ref.JSONKey, err)
 	}
 	text, err := object.Member(ref.JSONKey)

@@ -153,12 +153,14 @@ func TestFailures(t *testing.T) {
 	}{
 		{"access denied", refuse("AccessDeniedException", "User: x is not authorized"), ref, problem.Denied,
 			"reading secret team/key (stage AWSCURRENT): AccessDeniedException: User: x is not authorized",
-			`"secretsmanager:GetSecretValue","Resource":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????"`},
+			`"secretsmanager:GetSecretValue","Resource":"` +
+				`arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????"`},
 		{"access denied by ARN", refuse("AccessDeniedException", "no"), reference.Reference{SecretID: arn}, problem.Denied,
 			"AccessDeniedException", `"Resource":"` + arn + `"`},
 		{"no KMS access", refuse("AccessDeniedException", "Access to KMS is not allowed"), ref, problem.Denied,
 			"KMS", "kms:ViaService = secretsmanager.eu-west-1.amazonaws.com"},
-		{"decryption", refuse("DecryptionFailure", "cannot decrypt"), ref, problem.Denied, "DecryptionFailure", "kms:Decrypt"},
+		{"decryption", refuse("DecryptionFailure", "cannot decrypt"), ref, problem.Denied,
+			"DecryptionFailure", "kms:Decrypt"},
 		{"not found", refuse("ResourceNotFoundException", "can't find"), ref, problem.Failed,
 			"team/key", "check the name and the stage in region eu-west-1"},
 		{"version not found", refuse("ResourceNotFoundException", "can't find"),

@@ -16,7 +16,8 @@ import (
 // Object is a JSON object. Its zero value is empty.
 type Object struct{ members map[string]any }
 
-// Parse reads data, which must be one JSON object in valid UTF-8 and nothing else. Of a repeated member the last counts.
+// Parse reads data, which must be one JSON object in valid UTF-8 and nothing else. Of a repeated member the last one
+// counts.
 func Parse(data []byte) (Object, error) {
 	if !utf8.Valid(data) {
 		return Object{}, errors.New("it is not valid UTF-8")
