@@ -44,9 +44,10 @@ func (s *Service) listBuckets(r *request) *api.Error {
 	prefix, region := r.query.Get("prefix"), r.query.Get("bucket-region")
 	out := listBucketsXML{Owner: s.owner(), Prefix: prefix}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, name := range slices.Sorted(maps.Keys(s.buckets)) {
-		b := s.buckets[name]
+	buckets := maps.Clone(s.buckets)
+	s.mu.RUnlock()
+	for _, name := range slices.Sorted(maps.Keys(buckets)) {
+		b := buckets[name]
 		if strings.HasPrefix(name, prefix) && (region == "" || region == b.region) {
 			out.Buckets = append(out.Buckets, bucketXML{name, timestamp{b.created}, b.region})
 		}

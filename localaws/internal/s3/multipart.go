@@ -184,14 +184,16 @@ func (s *Service) completeUpload(r *request) *api.Error {
 	})
 }
 
-// choose answers the parts that a completion lists. The caller holds the lock.
+// choose answers the parts that a completion lists, of which there is at least one. The caller holds the lock.
 func (u *upload) choose(listed []completePartXML) ([]*part, *api.Error) {
-	var parts []*part
-	for i, l := range listed {
-		if i > 0 && l.PartNumber <= listed[i-1].PartNumber {
+	for i, l := range listed[1:] {
+		if l.PartNumber <= listed[i].PartNumber {
 			return nil, api.Errorf("InvalidPartOrder", http.StatusBadRequest, "The list of parts was not in ascending "+
 				"order. The parts list must be specified in order by part number.")
 		}
+	}
+	var parts []*part
+	for i, l := range listed {
 		p := u.parts[l.PartNumber]
 		sent := l.checksum(u.algorithm)
 		if p == nil || !sameETag(l.ETag, p.etag) || sent != "" && sent != p.checksum.value {
@@ -276,12 +278,16 @@ func (s *Service) listParts(r *request) *api.Error {
 		marker = n
 	}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	u, err := r.upload()
+	var parts map[int]*part
+	if err == nil {
+		parts = maps.Clone(u.parts)
+	}
+	s.mu.RUnlock()
 	if err != nil {
 		return err
 	}
-	numbers := slices.DeleteFunc(slices.Sorted(maps.Keys(u.parts)), func(n int) bool { return n <= marker })
+	numbers := slices.DeleteFunc(slices.Sorted(maps.Keys(parts)), func(n int) bool { return n <= marker })
 	shown, more := page(slices.Values(numbers), l.max)
 	out := listPartsXML{
 		Bucket: r.bucketName, Key: r.key, UploadID: u.id, Initiator: s.owner(), Owner: s.owner(), StorageClass: "STANDARD",
@@ -289,7 +295,7 @@ func (s *Service) listParts(r *request) *api.Error {
 		ChecksumType: checksum{composite: u.composite}.kind(),
 	}
 	for _, n := range shown {
-		p := u.parts[n]
+		p := parts[n]
 		out.Part = append(out.Part, partXML{n, timestamp{p.modified}, p.etag, len(p.body)})
 		out.NextPartNumberMarker = n
 	}
@@ -322,10 +328,11 @@ func (s *Service) listUploads(r *request) *api.Error {
 	}
 	out := listUploadsXML{Bucket: r.bucketName, Prefix: r.query.Get("prefix"), MaxUploads: maxPage}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, u := range slices.SortedFunc(maps.Values(r.bucket.uploads), func(a, b *upload) int {
+	uploads := slices.SortedFunc(maps.Values(r.bucket.uploads), func(a, b *upload) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), a.initiated.Compare(b.initiated), cmp.Compare(a.id, b.id))
-	}) {
+	})
+	s.mu.RUnlock()
+	for _, u := range uploads {
 		if strings.HasPrefix(u.key, out.Prefix) {
 			out.Upload = append(out.Upload, uploadXML{u.key, u.id, s.owner(), s.owner(), "STANDARD", timestamp{u.initiated}})
 		}

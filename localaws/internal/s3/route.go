@@ -63,10 +63,10 @@ var operations = map[string]operation{
 	"GET bucket?uploads":              {action: "s3:ListBucketMultipartUploads", serve: (*Service).listUploads},
 	"POST bucket?delete":              {action: "s3:DeleteObject", serve: (*Service).deleteObjects, asksItself: true},
 
-	"GET object":             {action: "s3:GetObject", versioned: "s3:GetObjectVersion", serve: (*Service).getObject},
-	"HEAD object":            {action: "s3:GetObject", versioned: "s3:GetObjectVersion", serve: (*Service).getObject},
-	"PUT object":             {action: "s3:PutObject", serve: (*Service).putObject},
-	"COPY object":            {action: "s3:PutObject", serve: (*Service).copyObject},
+	"GET object":  {action: "s3:GetObject", versioned: "s3:GetObjectVersion", serve: (*Service).getObject},
+	"HEAD object": {action: "s3:GetObject", versioned: "s3:GetObjectVersion", serve: (*Service).getObject},
+	"PUT object":  {action: "s3:PutObject", serve: (*Service).putObject},
+	"COPY object": {action: "s3:PutObject", serve: (*Service).copyObject},
 	"DELETE object": {
 		action: "s3:DeleteObject", versioned: "s3:DeleteObjectVersion", serve: (*Service).deleteObject,
 	},

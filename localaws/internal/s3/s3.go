@@ -3,9 +3,8 @@
 // guide's pages on conditional requests, versioning and blocking public access.
 //
 // The bytes of objects, and the ranges of them, are kept by gofakes3's s3mem. What S3 says about those bytes (which
-// version is current, metadata, conditions, listings) is decided here: s3mem merges the metadata of overwritten
-// objects, skips keys between pages, panics where a version was deleted, and keeps no version apart from suspended
-// versioning.
+// version is current, metadata, conditions, listings) is decided here: s3mem merges the metadata of an overwritten
+// object into the new one, repeats a common prefix on two pages, and panics on a key whose newest version was deleted.
 //
 // What is not emulated is refused with 501 NotImplemented, so that nobody relies on a setting without effect.
 package s3
