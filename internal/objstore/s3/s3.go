@@ -48,6 +48,13 @@ func New(client *awss3.Client, bucket, prefix string) *Store {
 	return &Store{client, bucket, prefix, rand.Text}
 }
 
+// Open makes a store with a client of its own. Behind a plain endpoint, such as a local one, the bucket stands in the
+// path of the URL, since there is no host name to put it in.
+func Open(cfg aws.Config, bucket, prefix string) *Store {
+	client := awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+	return New(client, bucket, prefix)
+}
+
 // name is the object's full key: the only place that knows the prefix, besides List.
 func (s *Store) name(key string) (*string, error) {
 	if err := objstore.CheckKey(key); err != nil {

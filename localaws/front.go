@@ -1,0 +1,183 @@
+package localaws
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/sigv4"
+)
+
+// maxBody bounds what one request may send; objects are held in memory.
+const maxBody = 256 << 20
+
+// ServeHTTP authenticates one request, gives the faults their turn, and hands it to its service.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call := &api.Call{Request: r, Region: s.cfg.Region, RequestID: rand.Text()}
+	w.Header().Set("X-Amzn-Requestid", call.RequestID)
+	name, refusal := s.authenticate(call)
+	service := s.services[name]
+	if service == nil {
+		http.Error(w, fmt.Sprintf("localaws does not emulate the service %q", name), http.StatusNotImplemented)
+		return
+	}
+	if refusal == nil {
+		call.Action = service.Action(call)
+		s.calls.add(call.Action)
+	}
+	answer := &recorder{ResponseWriter: w, status: http.StatusOK}
+	defer func() {
+		s.cfg.Log.DebugContext(r.Context(), "call", slog.String("action", call.Action), slog.String("method", r.Method),
+			slog.String("path", r.URL.Path), slog.String("caller", call.Principal.ARN), slog.Int("status", answer.status))
+	}()
+	if refusal != nil {
+		service.Refuse(answer, call, refusal)
+		return
+	}
+	s.serveWithFaults(answer, name, service, call)
+}
+
+// authenticate reads the body, finds the service and establishes who calls. The service's name is known even when the
+// caller is refused, so that the refusal can be written in its format.
+func (s *Server) authenticate(c *api.Call) (service string, refusal *api.Error) {
+	r := c.Request
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	signature, parseErr := sigv4.Parse(r)
+	service = signature.Service
+	if service == "" {
+		service = guessService(r, body)
+	}
+	if err != nil {
+		return service, api.Errorf("EntityTooLarge", http.StatusBadRequest, "reading the body: %v", err)
+	}
+	c.Body = body
+	switch {
+	case errors.Is(parseErr, sigv4.ErrUnsigned):
+		return service, s.admitUnsigned(service, c)
+	case parseErr != nil:
+		return service, refuse(service, malformed)
+	}
+	c.Region = signature.Region
+	return service, s.admitSigned(service, c, signature)
+}
+
+func (s *Server) admitUnsigned(service string, c *api.Call) *api.Error {
+	if service == "s3" {
+		if sigv4.Chunked(c.Request) {
+			return s.unchunk(service, c, sigv4.Signature{}, "")
+		}
+		return nil
+	}
+	if service == "sts" && strings.Contains(string(c.Body), "AssumeRoleWithWebIdentity") {
+		return nil
+	}
+	return refuse(service, unsigned)
+}
+
+func (s *Server) admitSigned(service string, c *api.Call, signature sigv4.Signature) *api.Error {
+	credential, ok := s.iam.Credential(signature.AccessKeyID)
+	if !ok {
+		return refuse(service, unknownKey)
+	}
+	if subtle.ConstantTimeCompare([]byte(credential.SessionToken), []byte(signature.SessionToken)) != 1 {
+		return refuse(service, badToken)
+	}
+	err := signature.Verify(c.Request, c.Body, credential.SecretAccessKey, s.cfg.SignatureNow())
+	if err != nil {
+		return refuse(service, failureOf(err))
+	}
+	if !credential.Expires.IsZero() && !s.cfg.Now().Before(credential.Expires) {
+		return refuse(service, expiredToken)
+	}
+	if regional := service == "secretsmanager" || service == "appconfig"; regional && signature.Region != s.cfg.Region {
+		return refuse(service, wrongRegion)
+	}
+	c.Principal = credential.Principal
+	if sigv4.Chunked(c.Request) {
+		return s.unchunk(service, c, signature, credential.SecretAccessKey)
+	}
+	return nil
+}
+
+// unchunk turns an upload in chunks into the plain request that services know.
+func (s *Server) unchunk(service string, c *api.Call, signature sigv4.Signature, secret string) *api.Error {
+	payload, trailer, err := signature.Unchunk(c.Request, c.Body, secret)
+	if err != nil {
+		return refuse(service, failureOf(err))
+	}
+	c.Body = payload
+	header := c.Request.Header
+	maps.Copy(header, trailer)
+	var encodings []string
+	for e := range strings.SplitSeq(header.Get("Content-Encoding"), ",") {
+		if e = strings.TrimSpace(e); e != "" && e != "aws-chunked" {
+			encodings = append(encodings, e)
+		}
+	}
+	header.Del("Content-Encoding")
+	if len(encodings) > 0 {
+		header.Set("Content-Encoding", strings.Join(encodings, ","))
+	}
+	c.Request.ContentLength = int64(len(payload))
+	return nil
+}
+
+// guessService tells which service an unsigned request is for, by the shape of its protocol. What has no such shape is
+// an anonymous S3 request.
+func guessService(r *http.Request, body []byte) string {
+	switch {
+	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager."):
+		return "secretsmanager"
+	case r.URL.Path == "/configurationsessions" || r.URL.Path == "/configuration":
+		return "appconfig"
+	case r.Method == http.MethodPost && r.URL.Path == "/" && bytes.Contains(body, []byte("Action=")):
+		form, err := url.ParseQuery(string(body))
+		if err == nil && form.Get("Version") == "2010-05-08" {
+			return "iam"
+		}
+		return "sts"
+	}
+	return "s3"
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// counter counts calls by action.
+type counter struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *counter) add(action string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]int{}
+	}
+	c.counts[action]++
+}
+
+func (c *counter) snapshot() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.counts)
+}

@@ -1,0 +1,83 @@
+package localaws
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/sigv4"
+)
+
+// failure is a way in which authentication fails. Each family of protocols has its own code for it.
+type failure int
+
+const (
+	unsigned failure = iota
+	unknownKey
+	badToken
+	expiredToken
+	mismatch
+	malformed
+	skewed
+	badPayload
+	presignExpired
+	wrongRegion
+)
+
+func failureOf(err error) failure {
+	switch {
+	case errors.Is(err, sigv4.ErrMismatch):
+		return mismatch
+	case errors.Is(err, sigv4.ErrSkew):
+		return skewed
+	case errors.Is(err, sigv4.ErrExpired):
+		return presignExpired
+	case errors.Is(err, sigv4.ErrPayload):
+		return badPayload
+	}
+	return malformed
+}
+
+type refusal struct {
+	s3, query, json string // codes; S3's statuses differ one by one, the others' do not
+	s3Status        int
+	text            string
+}
+
+var refusals = map[failure]refusal{
+	unsigned: {"AccessDenied", "MissingAuthenticationToken", "MissingAuthenticationTokenException", 403,
+		"Request is missing Authentication Token"},
+	unknownKey: {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", 403,
+		"The security token included in the request is invalid."},
+	badToken: {"InvalidToken", "InvalidClientTokenId", "UnrecognizedClientException", 400,
+		"The security token included in the request is invalid."},
+	expiredToken: {"ExpiredToken", "ExpiredToken", "ExpiredTokenException", 400,
+		"The security token included in the request is expired"},
+	mismatch: {"SignatureDoesNotMatch", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
+		"The request signature we calculated does not match the signature you provided. " +
+			"Check your AWS Secret Access Key and signing method."},
+	malformed: {"AuthorizationHeaderMalformed", "IncompleteSignature", "IncompleteSignatureException", 400,
+		"The authorization of the request is malformed."},
+	skewed: {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
+		"Signature expired: the difference between the request time and the current time is too large."},
+	badPayload: {"XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
+		"The provided 'x-amz-content-sha256' header does not match what was computed."},
+	presignExpired: {"AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException", 403, "Request has expired"},
+	wrongRegion: {"AuthorizationHeaderMalformed", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
+		"Credential should be scoped to a valid region."},
+}
+
+// refuse words a failure as the service would. Source: the common errors of each service's API reference.
+func refuse(service string, f failure) *api.Error {
+	r := refusals[f]
+	switch service {
+	case "s3":
+		return api.Errorf(r.s3, r.s3Status, "%s", r.text)
+	case "sts", "iam":
+		return api.Errorf(r.query, http.StatusForbidden, "%s", r.text)
+	case "secretsmanager":
+		return api.Errorf(r.json, http.StatusBadRequest, "%s", r.text)
+	default:
+		return api.Errorf(r.json, http.StatusForbidden, "%s", r.text)
+	}
+}
