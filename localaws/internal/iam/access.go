@@ -34,7 +34,7 @@ func (s *Service) subject(c *api.Call) subject {
 	account := []string{s.cfg.Account, s.arn("root", "", "")}
 	switch p.Kind {
 	case api.Root:
-		who.names = caller{account: account, root: true}
+		who.names = caller{account: account}
 	case api.Service:
 		who.names = caller{service: p.ARN}
 	case api.Session:

@@ -72,6 +72,8 @@ func TestAllowDecides(t *testing.T) {
 		{"malformed bucket policy", "session", allowGet, "", `{"Statement":`, denyResource},
 		{"wildcard inside a principal", "session", allowGet, "", deny(`{"AWS":"arn:aws:iam::1:role/*"}`), denyResource},
 		{"unknown kind of principal", "session", allowGet, "", allow(`{"User":"x"}`), denyResource},
+		{"variable that would never match", "session", allowGet, "", strings.Replace(deny(everyone), "charts/*",
+			"${aws:PrincipalTag/bucket}/*", 1), denyResource},
 		{"no principal", "session", allowGet, "", allowGet, denyResource},
 		{"both principals", "session", allowGet, "", `{"Statement":[{"Effect":"Allow","Action":"s3:GetObject",` +
 			`"Resource":"*","Principal":"*","NotPrincipal":"*"}]}`, denyResource},
@@ -282,6 +284,27 @@ func TestAssumeService(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAServiceDoesNotInheritTheSessionOfItsCaller(t *testing.T) {
+	f := newFixture(t)
+	narrow := f.service.Issue(f.role("reader", trustAll, ""), "job", time.Hour, map[string]string{"team": "blue"}, other)
+	condition := `"Condition":{"Null":{"aws:PrincipalTag/team":"true"}},"Effect"`
+	untagged := strings.Replace(allowGet, `"Effect"`, condition, 1)
+	trust := strings.Replace(trustAll, `"AWS":"123456789012"`, `"Service":"appconfig.amazonaws.com"`, 1)
+	r := f.role("retrieval", trust, untagged)
+	p, err := f.service.AssumeService(r.ARN, "appconfig.amazonaws.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := f.call(narrow.AccessKeyID)
+	call.Principal = p
+	if err := f.service.Allow(call, api.Question{Action: "s3:GetObject", Resource: object}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAssumeServiceWithoutARole(t *testing.T) {
 	_, err := newFixture(t).service.AssumeService("arn:aws:iam::123456789012:role/none", "appconfig.amazonaws.com")
 	checkDenial(t, err, "User: appconfig.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: "+
 		"arn:aws:iam::123456789012:role/none because the role does not exist")

@@ -95,8 +95,7 @@ func malformedName(name string) bool {
 // caller is the names under which a principal element may mean one caller. Its zero value is the anonymous one.
 type caller struct {
 	self    []string // ARNs of the role and of the session
-	account []string // spellings of the account, to which a grant delegates unless the root user itself calls
-	root    bool
+	account []string // spellings of the account, to which a grant delegates
 	service string
 }
 
@@ -114,8 +113,6 @@ func (p principals) match(c caller) match {
 		return direct
 	case !slices.ContainsFunc(c.account, p.lists):
 		return unnamed
-	case c.root:
-		return direct
 	}
 	return delegated
 }

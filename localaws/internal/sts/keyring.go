@@ -117,16 +117,15 @@ func (k *keyring) fetch(ctx context.Context, issuer string) (keySet, error) {
 	if err := k.get(ctx, discovery.KeysURL, &published); err != nil {
 		return keySet{}, fmt.Errorf("fetching the keys of %s: %w", issuer, err)
 	}
-	return keySet{keys: publicKeys(published.Keys), fetched: k.clock()}, nil
+	return keySet{keys: signingKeys(published.Keys), fetched: k.clock()}, nil
 }
 
-// publicKeys leaves out keys of kinds that go-jose does not know, as RFC 7517 asks, those for encryption, and what is
-// no public key.
-func publicKeys(published []json.RawMessage) []jose.JSONWebKey {
+// signingKeys leaves out keys of kinds that go-jose does not know, as RFC 7517 asks, and those for encryption.
+func signingKeys(published []json.RawMessage) []jose.JSONWebKey {
 	var keys []jose.JSONWebKey
 	for _, raw := range published {
 		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) == nil && key.IsPublic() && key.Use != "enc" {
+		if json.Unmarshal(raw, &key) == nil && key.Use != "enc" {
 			keys = append(keys, key)
 		}
 	}

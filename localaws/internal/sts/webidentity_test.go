@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
 )
 
@@ -109,6 +111,9 @@ func TestWebIdentityRefusals(t *testing.T) {
 		{name: "symmetric key in the set", before: func(f *fixture) {
 			f.issuer.keys = []any{jose.JSONWebKey{Key: []byte(strings.Repeat("fake", 8)), KeyID: "one"}}
 		}, code: "InvalidIdentityToken", status: 400},
+		{name: "private key in the set", before: func(f *fixture) {
+			f.issuer.keys = []any{jose.JSONWebKey{Key: keyOne, KeyID: "one"}}
+		}, code: "InvalidIdentityToken", status: 400},
 		{name: "keys of unknown kinds beside", before: func(f *fixture) {
 			f.issuer.keys = append([]any{change{"kty": "FUTURE", "kid": "x"}}, f.issuer.keys...)
 		}},
@@ -146,8 +151,10 @@ func TestWebIdentityRefusals(t *testing.T) {
 			code: "InvalidIdentityToken", status: 400},
 		{name: "broken discovery document", before: answer(http.StatusOK, "<html>"),
 			code: "InvalidIdentityToken", status: 400},
-		{name: "endless discovery document", before: answer(http.StatusOK, `"`+strings.Repeat("x", 2<<20)),
-			code: "InvalidIdentityToken", status: 400},
+		{name: "endless discovery document", before: func(f *fixture) {
+			answer(http.StatusOK, `{"issuer":"`+f.issuer.URL+`","jwks_uri":"`+f.issuer.URL+`/keys"}`+
+				strings.Repeat(" ", 2<<20))(f)
+		}, code: "InvalidIdentityToken", status: 400},
 		{name: "discovery document of another", before: func(f *fixture) { f.issuer.name = "https://example.org" },
 			code: "InvalidIdentityToken", status: 400},
 		{name: "keys off the loopback over http", before: func(f *fixture) {
@@ -308,4 +315,30 @@ func TestKeysAreHeldForAWhile(t *testing.T) {
 	f.now = f.now.Add(5 * time.Minute)
 	exchange("one", keyOne, "InvalidIdentityToken") // a withdrawn key dies when the time is over
 	asked(4)
+}
+
+func TestManyPodsAtOnce(t *testing.T) {
+	f := newFixture(t)
+	f.role("collector", f.strict(), "", 0)
+	token := aws.String(sign(t, "one", keyOne, jose.ES256, f.claims(nil)))
+	var pods sync.WaitGroup
+	for range 16 {
+		pods.Go(func() {
+			out, err := f.exchange(&sdk.AssumeRoleWithWebIdentityInput{WebIdentityToken: token})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			session, ok := f.directory.Credential(*out.Credentials.AccessKeyId)
+			if !ok {
+				t.Error("a session is lost")
+				return
+			}
+			call := &api.Call{Principal: session.Principal, Request: signed(t, session)}
+			if f.directory.Allow(call, api.Question{Action: "s3:GetObject", Resource: "*"}) == nil {
+				t.Error("allowed without a policy")
+			}
+		})
+	}
+	pods.Wait()
 }
