@@ -100,7 +100,9 @@ func TestOneAtATime(t *testing.T) {
 	if must(t, second, err); second.DeploymentNumber != 2 {
 		t.Errorf("second deployment has number %d", second.DeploymentNumber)
 	}
-	list, err := s.root.ListDeployments(t.Context(), &ac.ListDeploymentsInput{ApplicationId: &s.app, EnvironmentId: &s.env})
+	list, err := s.root.ListDeployments(t.Context(), &ac.ListDeploymentsInput{
+		ApplicationId: &s.app, EnvironmentId: &s.env,
+	})
 	must(t, list, err)
 	var got []types.DeploymentState
 	for _, d := range list.Items {
@@ -174,7 +176,8 @@ func TestRevertOfWhatIsNotTheLatest(t *testing.T) {
 	if out, err := s.stop(1, true); err != nil || out.State != reverted {
 		t.Errorf("the latest that is left: %v", err)
 	}
-	if _, err := s.data.StartConfigurationSession(t.Context(), s.session(s.profile)); code(err) != "ResourceNotFoundException" {
+	_, err := s.data.StartConfigurationSession(t.Context(), s.session(s.profile))
+	if code(err) != "ResourceNotFoundException" {
 		t.Errorf("a session on nothing: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ type rollout struct {
 func (r rollout) deployed() time.Time  { return r.started.Add(r.duration) }
 func (r rollout) completed() time.Time { return r.deployed().Add(r.bake) }
 
-// steps gives the percentages that the rollout passes through: G, 2G, 3G… when linear, G, G·2, G·4… when exponential. The
+// steps gives the percentages that the rollout passes through: G, 2G, 3G… when linear, G, 2G, 4G… when exponential. The
 // last is 100.
 func (r rollout) steps() []float64 {
 	var out []float64

@@ -99,7 +99,9 @@ func (s *scene) get(number int32) *ac.GetDeploymentOutput {
 
 func (s *scene) environmentState() types.EnvironmentState {
 	s.t.Helper()
-	out, err := s.root.GetEnvironment(s.t.Context(), &ac.GetEnvironmentInput{ApplicationId: &s.app, EnvironmentId: &s.env})
+	out, err := s.root.GetEnvironment(s.t.Context(), &ac.GetEnvironmentInput{
+		ApplicationId: &s.app, EnvironmentId: &s.env,
+	})
 	return must(s.t, out, err).State
 }
 

@@ -103,7 +103,7 @@ func (st *strategy) check() *api.Error {
 		return badRequest("DeploymentDurationInMinutes must be between 0 and %d", maxMinutes)
 	case st.FinalBakeTimeInMinutes < 0 || st.FinalBakeTimeInMinutes > maxMinutes:
 		return badRequest("FinalBakeTimeInMinutes must be between 0 and %d", maxMinutes)
-	case !(st.GrowthFactor >= 1 && st.GrowthFactor <= 100):
+	case st.GrowthFactor < 1 || st.GrowthFactor > 100:
 		return badRequest("GrowthFactor must be between 1 and 100")
 	case st.GrowthType != linear && st.GrowthType != exponential:
 		return badRequest("GrowthType must be %s or %s", linear, exponential)

@@ -2,8 +2,10 @@ package appconfig
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -103,6 +105,9 @@ func runValidators(validators []validator, content []byte) *api.Error {
 	if len(details) == 0 {
 		return nil
 	}
+	slices.SortFunc(details, func(a, b invalidDetail) int { // the library goes through maps
+		return cmp.Or(cmp.Compare(a.Location, b.Location), cmp.Compare(a.Constraint, b.Constraint))
+	})
 	refusal := badRequest("The configuration does not pass its validators.")
 	refusal.Members = map[string]any{
 		"Reason": "InvalidConfiguration", "Details": map[string]any{"InvalidConfiguration": details},

@@ -61,7 +61,7 @@ func (s *Service) createSecret(c *api.Call, in createSecretInput) (any, *api.Err
 		tags: mergeTags(nil, in.Tags), created: now, changed: now,
 	}
 	out := identity{ARN: sec.arn, Name: sec.name}
-	if !in.value.empty() {
+	if !in.empty() {
 		v := &version{id: in.ClientRequestToken, created: now, value: in.value}
 		if err := sec.add(v, nil, now); err != nil {
 			return nil, err
@@ -85,7 +85,7 @@ func (in createSecretInput) check() *api.Error {
 	if err := checkTags(in.Tags); err != nil {
 		return err
 	}
-	if in.value.empty() {
+	if in.empty() {
 		return nil
 	}
 	return checkVersion(in.ClientRequestToken, in.value)
@@ -131,7 +131,7 @@ func (s *Service) putSecretValue(c *api.Call, in putSecretValueInput) (any, *api
 	if err != nil {
 		return nil, err
 	}
-	if in.value.empty() {
+	if in.empty() {
 		return nil, invalidRequest("You must provide either SecretString or SecretBinary.")
 	}
 	if err := checkVersion(in.ClientRequestToken, in.value); err != nil {
@@ -177,7 +177,7 @@ func (s *Service) updateSecret(c *api.Call, in updateSecretInput) (any, *api.Err
 	}
 	now := s.clock()
 	out := identity{ARN: sec.arn, Name: sec.name}
-	if !in.value.empty() {
+	if !in.empty() {
 		if err := checkVersion(in.ClientRequestToken, in.value); err != nil {
 			return nil, err
 		}
