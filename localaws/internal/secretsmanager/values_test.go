@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +64,12 @@ func TestTokensAreIdempotent(t *testing.T) {
 	if *again.ARN != *first.ARN || *again.VersionId != *first.VersionId {
 		t.Errorf("a repeated creation answers %s %s", *again.ARN, *again.VersionId)
 	}
+	_, err := root.CreateSecret(ctx, &sm.CreateSecretInput{
+		Name: aws.String("s"), SecretString: aws.String("other"), ClientRequestToken: aws.String(token("v1")),
+	})
+	if code(err) != "ResourceExistsException" {
+		t.Errorf("the same creation with other data: %v", err)
+	}
 	put := func(content string, tok string) (string, string) {
 		out, err := root.PutSecretValue(ctx, &sm.PutSecretValueInput{
 			SecretId: aws.String("s"), SecretString: &content, ClientRequestToken: &tok,
@@ -89,7 +97,7 @@ func TestTokensAreIdempotent(t *testing.T) {
 	if _, got := put("other", token("v2")); got != "ResourceExistsException" {
 		t.Errorf("same token, other data: %q", got)
 	}
-	_, err := root.PutSecretValue(ctx, &sm.PutSecretValueInput{
+	_, err = root.PutSecretValue(ctx, &sm.PutSecretValueInput{
 		SecretId: aws.String("s"), SecretBinary: []byte("obviously-fake-2"), ClientRequestToken: aws.String(token("v2")),
 	})
 	if code(err) != "ResourceExistsException" {
@@ -258,5 +266,28 @@ func TestReadAs(t *testing.T) {
 	}
 	if _, _, err := b.ReadAs(role, "s", token("v9")); err == nil || err.Code != "ResourceNotFoundException" {
 		t.Errorf("unknown version: %v", err)
+	}
+}
+
+// TestConcurrentPuts: whoever comes last is current, the one before is previous, and nobody is both.
+func TestConcurrentPuts(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "s")
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := b.step(t, fmt.Sprintf("put v%d", i+2)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var labels []string
+	for _, label := range b.labels(t) {
+		labels = append(labels, label)
+	}
+	slices.Sort(labels)
+	if diff := cmp.Diff([]string{"AWSCURRENT", "AWSPREVIOUS"}, labels); diff != "" {
+		t.Error(diff)
 	}
 }
