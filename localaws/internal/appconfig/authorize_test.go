@@ -86,8 +86,8 @@ func TestStartDeploymentNeedsEach(t *testing.T) {
 	version := s.host("1")
 	app := arnPrefix + "application/" + s.app
 	need := []grant{
+		{"deployer", "appconfig:StartDeployment", app},
 		{"deployer", "appconfig:StartDeployment", app + "/environment/" + s.env},
-		{"deployer", "appconfig:StartDeployment", app + "/environment/" + s.env + "/deployment/1"},
 		{"deployer", "appconfig:StartDeployment", app + "/configurationprofile/" + s.profile},
 		{"deployer", "appconfig:StartDeployment", arnPrefix + "deploymentstrategy/AppConfig.AllAtOnce"},
 	}

@@ -118,18 +118,13 @@ func (s *Service) startDeployment(q *request, in startDeploymentInput) (any, *ap
 	return d.view(now), nil
 }
 
-// allowStart asks for the action on each of the resources that it involves.
+// allowStart asks for the action on each of the resources that it involves. Source: the service authorization reference.
 func (s *Service) allowStart(q *request, in startDeploymentInput) *api.Error {
-	number := 1
-	if env, err := s.environment(q); err == nil {
-		number = len(env.deployments) + 1
-	}
-	env := q.fill(envResource)
 	condition := map[string][]string{}
 	addRequestTags(condition, in.Tags)
 	for _, resource := range []string{
-		s.arnf("%s/deployment/%d", env, number),
-		s.arn(env),
+		s.arn(q.fill(appResource)),
+		s.arn(q.fill(envResource)),
 		s.arnf("%s/configurationprofile/%s", q.fill(appResource), in.ConfigurationProfileId),
 		s.arnf("deploymentstrategy/%s", in.DeploymentStrategyId),
 	} {
