@@ -9,3 +9,6 @@ func AddTo(body []byte, p Package, now time.Time) ([]byte, error) {
 
 // ParseIndex is how an index is read.
 var ParseIndex = parseIndex
+
+// Members is how an object is taken apart.
+var Members = members

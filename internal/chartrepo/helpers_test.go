@@ -23,7 +23,8 @@ import (
 
 // files is a small chart that passes lint.
 var files = map[string]string{
-	"Chart.yaml":  "apiVersion: v2\nname: app\nversion: 1.2.3\nappVersion: \"9.1\"\ndescription: An app\nkeywords: [a, b]\n",
+	"Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.2.3\nappVersion: \"9.1\"\n" +
+		"description: An app\nkeywords: [a, b]\n",
 	"values.yaml": "replicas: 1\n",
 	"templates/configmap.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n" +
 		"  namespace: {{ .Release.Namespace }}\ndata:\n  replicas: {{ .Values.replicas | quote }}\n",

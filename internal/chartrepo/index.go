@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,7 +47,8 @@ func (ix Index) Len() int { return len(ix.charts) }
 // Names are the charts in ascending order.
 func (ix Index) Names() []string { return slices.Sorted(maps.Keys(ix.charts)) }
 
-// Versions are the entries of a chart in the order of the index, newest first. Entries that cannot be read are left out.
+// Versions are the entries of a chart in the order of the index, newest first. Entries that cannot be read are left
+// out.
 func (ix Index) Versions(name string) []Entry {
 	raws, err := ix.entries(name)
 	if err != nil {
@@ -72,28 +74,28 @@ func parseIndex(body []byte) (Index, error) {
 	if err != nil {
 		return Index{}, err
 	}
-	if err := json.Unmarshal(compact, &ix.fields); err != nil || ix.fields == nil {
-		return Index{}, fmt.Errorf("it is not a mapping")
+	if compact[0] != '{' {
+		return Index{}, errors.New("it is not a mapping")
 	}
+	ix.fields = maps.Collect(members(compact))
 	var version string
-	if raw, ok := ix.fields["apiVersion"]; ok && (json.Unmarshal(raw, &version) != nil || version != repo.APIVersionV1) {
-		return Index{}, fmt.Errorf("its apiVersion is %s, not %s", raw, repo.APIVersionV1)
+	if raw, ok := ix.fields["apiVersion"]; ok {
+		if json.Unmarshal(raw, &version) != nil || version != repo.APIVersionV1 {
+			return Index{}, fmt.Errorf("its apiVersion is %s, not %s", raw, repo.APIVersionV1)
+		}
 	}
-	if entries := ix.fields["entries"]; entries != nil {
-		if err := json.Unmarshal(entries, &ix.charts); err != nil {
-			return Index{}, fmt.Errorf("its entries are not a mapping")
-		}
-		if ix.charts == nil { // entries: null
-			ix.charts = map[string]json.RawMessage{}
-		}
+	if entries, ok := ix.fields["entries"]; ok && entries[0] == '{' {
+		ix.charts = maps.Collect(members(entries))
+	} else if ok && string(entries) != "null" {
+		return Index{}, errors.New("its entries are not a mapping")
 	}
 	delete(ix.fields, "entries")
 	return ix, nil
 }
 
-// compactJSON answers the body as JSON without blanks. YAML is converted with Helm's types as a guide, so that what Helm
-// takes for a string though it has no quotes does not become a number that Helm would choke on, and so that YAML which
-// Helm cannot read is not made into JSON that it cannot read either.
+// compactJSON answers the body as JSON without blanks. YAML is converted with Helm's types as a guide, so that what
+// Helm takes for a string though it has no quotes does not become a number that Helm would choke on, and so that YAML
+// which Helm cannot read is not made into JSON that it cannot read either.
 func compactJSON(body []byte) ([]byte, error) {
 	var compact bytes.Buffer
 	compact.Grow(len(body))
@@ -123,6 +125,7 @@ func (ix Index) marshal(generated time.Time) ([]byte, error) {
 	}
 	fields["generated"] = stamp
 	var b bytes.Buffer
+	b.Grow(ix.size())
 	b.WriteString(`{`)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		writeMember(&b, name, fields[name])
@@ -137,6 +140,17 @@ func (ix Index) marshal(generated time.Time) ([]byte, error) {
 	}
 	b.WriteString(`}}`)
 	return b.Bytes(), nil
+}
+
+// size is about the number of bytes that marshal makes.
+func (ix Index) size() int {
+	n := 1024
+	for _, part := range []map[string]json.RawMessage{ix.fields, ix.charts} {
+		for name, raw := range part {
+			n += len(name) + len(raw) + 8
+		}
+	}
+	return n
 }
 
 func writeMember(b *bytes.Buffer, name string, value json.RawMessage) {

@@ -53,7 +53,8 @@ func addTo(t *testing.T, body string, p chartrepo.Package) string {
 
 func TestIndexEntry(t *testing.T) {
 	p := pack(t, map[string]string{
-		"Chart.yaml":           files["Chart.yaml"] + "dependencies: [{name: db, version: 0.1.0, repository: \"https://x.example\"}]\n",
+		"Chart.yaml": files["Chart.yaml"] + "dependencies:\n" +
+			"- {name: db, version: 0.1.0, repository: \"https://x.example\"}\n",
 		"charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 0.1.0\n",
 	})
 	want := `{"apiVersion":"v1","generated":"2026-11-05T06:07:08Z","entries":{"app":[{"name":"app","version":"1.2.3",` +
@@ -84,7 +85,8 @@ func TestIndexKeepsWhatOthersWrote(t *testing.T) {
 		"apiVersion": "v1", "generated": "2026-11-05T06:07:08Z",
 		"annotations": map[string]any{"team": "platform"},
 		"serverInfo":  map[string]any{"contextPath": "/v1"},
-		"x-tool":      map[string]any{"big": json.Number("12345678901234567"), "list": []any{json.Number("1"), nil, true}},
+		"x-tool": map[string]any{"big": json.Number("12345678901234567"),
+			"list": []any{json.Number("1"), nil, true}},
 		"entries": map[string]any{
 			"app": []any{
 				map[string]any{
@@ -164,7 +166,8 @@ func TestIndexVersionsNeverChange(t *testing.T) {
 func TestIndexThatCannotBeRead(t *testing.T) {
 	p := pack(t, nil)
 	for _, body := range []string{
-		"[]", "null", "7", `"text"`, "{", "a: [", "apiVersion: v2\n", `{"apiVersion":7}`, `{"entries":[]}`, "entries: []\n",
+		"[]", "null", "7", `"text"`, "{", "a: [", "apiVersion: v2\n",
+		`{"apiVersion":7}`, `{"entries":[]}`, "entries: []\n",
 		`{"entries":{"app":{}}}`, `{"entries":{"app":"x"}}`, "<html></html>",
 		"apiVersion: v1\nentries: {app: [{name: app, version: 1.0}]}\n", // Helm does not read this one either
 
@@ -203,7 +206,8 @@ func TestIndexReading(t *testing.T) {
 // FuzzIndex: whatever the index holds, an edit loses nothing of it, can be read again, and does not do itself twice.
 func FuzzIndex(f *testing.F) {
 	for _, seed := range []string{
-		foreign, "", "{}", `{"entries":{"app":[null,{"version":"1.2.3"}]}}`, `{"entries":{"app":null},"a":{"b":[1e400,"\u2028"]}}`,
+		foreign, "", "{}", `{"entries":{"app":[null,{"version":"1.2.3"}]}}`,
+		`{"entries":{"app":null},"a":{"b":[1e400,"\u2028"]}}`,
 		`{"apiVersion":"v1","entries":{"":[{}],"app":[{"version":"9","digest":7}]},"generated":null}`,
 	} {
 		f.Add([]byte(seed))

@@ -47,8 +47,9 @@ func (p Package) Filename() string { return p.Name + "-" + p.Version + ".tgz" }
 // Pack makes a package of a chart folder, or takes an archive (a file) as it is.
 //
 // A folder is linted as by "helm lint" and packaged reproducibly: the same tree gives the same bytes, whatever the
-// modification times, modes and order of its files and whatever the machine, by one build of pinnace (another Go or Helm
-// may compress or order otherwise). Files named by .helmignore stay out. Charts that it depends on must be below charts/ already.
+// modification times, modes and order of its files and whatever the machine, by one build of pinnace (another Go or
+// Helm may compress or order otherwise). Files named by .helmignore stay out. Charts that it depends on must be below
+// charts/ already.
 //
 // A chart that cannot be read is a problem.Usage, an error found by lint is a problem.Refused.
 func Pack(path string) (Package, error) {

@@ -72,7 +72,8 @@ func disturb(t *testing.T, folder string) {
 
 func TestPackSeesContent(t *testing.T) {
 	plain := pack(t, nil)
-	for file, body := range map[string]string{"values.yaml": "replicas: 2\n", "README.md": "# other\n", "new.txt": "x"} {
+	changes := map[string]string{"values.yaml": "replicas: 2\n", "README.md": "# other\n", "new.txt": "x"}
+	for file, body := range changes {
 		if other := pack(t, map[string]string{file: body}); other.Digest == plain.Digest {
 			t.Errorf("another %s gives the same digest", file)
 		}
@@ -116,22 +117,32 @@ func TestPackRefuses(t *testing.T) {
 		text    string
 		hint    string
 	}{
-		"no Chart.yaml":     {map[string]string{"Chart.yaml": ""}, problem.Usage, "no Chart.yaml", "Chart.yaml"},
-		"broken Chart.yaml": {map[string]string{"Chart.yaml": "name: [\n"}, problem.Usage, "Chart.yaml", "correct the file"},
-		"bad version":       {chartYAML("app", "one"), problem.Usage, "version", "Chart.yaml; a version looks like"},
-		"no version":        {chartYAML("app", ""), problem.Usage, "version is required", "Chart.yaml"},
-		"bad name":          {chartYAML("../app", "1.0.0"), problem.Usage, "name", "Chart.yaml"},
-		"broken values":     {map[string]string{"values.yaml": "a: [\n"}, problem.Usage, "values.yaml", "correct the file"},
-		"broken template":   {map[string]string{"templates/a.yaml": "{{ nonsense }}"}, problem.Refused, "templates/", "helm lint"},
+		"no Chart.yaml": {map[string]string{"Chart.yaml": ""}, problem.Usage, "no Chart.yaml", "Chart.yaml"},
+		"broken Chart.yaml": {
+			map[string]string{"Chart.yaml": "name: [\n"}, problem.Usage, "Chart.yaml", "correct the file",
+		},
+		"bad version": {chartYAML("app", "one"), problem.Usage, "version", "Chart.yaml; a version looks like"},
+		"no version":  {chartYAML("app", ""), problem.Usage, "version is required", "Chart.yaml"},
+		"bad name":    {chartYAML("../app", "1.0.0"), problem.Usage, "name", "Chart.yaml"},
+		"broken values": {
+			map[string]string{"values.yaml": "a: [\n"}, problem.Usage, "values.yaml", "correct the file",
+		},
+		"broken template": {
+			map[string]string{"templates/a.yaml": "{{ nonsense }}"}, problem.Refused, "templates/", "helm lint",
+		},
 		"missing chart": {
-			map[string]string{"Chart.yaml": files["Chart.yaml"] + "dependencies: [{name: db, version: 1.x, repository: \"\"}]\n"},
+			map[string]string{
+				"Chart.yaml": files["Chart.yaml"] + "dependencies: [{name: db, version: 1.x, repository: \"\"}]\n",
+			},
 			problem.Refused, "lacks the charts it depends on: db", "helm dependency build",
 		},
 		"values against the schema": {
 			map[string]string{"values.schema.json": schema, "values.yaml": "key: " + secret + "\ncount: x\n"},
 			problem.Refused, "app: / (missing: r); app: /count (type: want integer); app: /key (maxLength)", "schema",
 		},
-		"broken schema": {map[string]string{"values.schema.json": `{"type": 7}`}, problem.Refused, "values.schema.json", "schema"},
+		"broken schema": {
+			map[string]string{"values.schema.json": `{"type": 7}`}, problem.Refused, "values.schema.json", "schema",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := chartrepo.Pack(chartFolder(t, test.overlay))

@@ -54,7 +54,8 @@ func (r *Repository) pull(ctx context.Context, name, version, cache string) ([]b
 	}
 	entry, err := index.Get(name, version)
 	if err != nil {
-		return nil, problem.New(problem.Usage, "look which charts and versions the repository has", "%s: %w", r.base(), err)
+		return nil, problem.New(problem.Usage, "look which charts and versions the repository has",
+			"%s: %w", r.base(), err)
 	}
 	if len(entry.URLs) == 0 {
 		return nil, fmt.Errorf("version %s has no URL in the index", entry.Version)

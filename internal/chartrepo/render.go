@@ -25,24 +25,20 @@ type RenderOptions struct {
 	Values      [][]byte // YAML documents, later ones win
 }
 
-// Render renders the templates of a packaged chart with Helm's engine, as an installation without a cluster: the result
-// maps each template's path, such as app/templates/deployment.yaml, to its manifest, without notes and empty ones.
+// Render renders the templates of a packaged chart with Helm's engine, as an installation without a cluster: the
+// result maps each template's path, such as app/templates/deployment.yaml, to its manifest, without notes and empty
+// ones.
 //
-// Values that a schema refuses are a problem.Refused, which shows where and why but no value; so is a Kubernetes version
-// that the chart does not support. An unreadable archive or values file is a problem.Usage.
+// Values that a schema refuses are a problem.Refused, which shows where and why but no value; so is a Kubernetes
+// version that the chart does not support. An unreadable archive or values file is a problem.Usage.
 func Render(archive []byte, opts RenderOptions) (map[string]string, error) {
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
 		return nil, problem.New(problem.Usage, "give a packaged chart (.tgz)", "opening chart archive: %w", err)
 	}
-	values := map[string]any{}
-	for i, document := range opts.Values {
-		next, err := loader.LoadValues(bytes.NewReader(document))
-		if err != nil {
-			return nil, problem.New(problem.Usage, "values are YAML with a mapping at the top",
-				"reading values document %d: %w", i+1, err)
-		}
-		values = loader.MergeMaps(values, next)
+	values, err := mergeValues(opts.Values)
+	if err != nil {
+		return nil, err
 	}
 	capabilities, err := capabilitiesFor(c, opts.KubeVersion)
 	if err != nil {
@@ -56,7 +52,8 @@ func Render(archive []byte, opts RenderOptions) (map[string]string, error) {
 		return nil, err
 	}
 	release := common.ReleaseOptions{
-		Name: cmp.Or(opts.Release, c.Name()), Namespace: cmp.Or(opts.Namespace, "default"), Revision: 1, IsInstall: true,
+		Name: cmp.Or(opts.Release, c.Name()), Namespace: cmp.Or(opts.Namespace, "default"),
+		Revision: 1, IsInstall: true,
 	}
 	const schemaIsChecked = true
 	all, err := commonutil.ToRenderValuesWithSchemaValidation(c, values, release, capabilities, schemaIsChecked)
@@ -76,8 +73,21 @@ func Render(archive []byte, opts RenderOptions) (map[string]string, error) {
 	return manifests, nil
 }
 
-// coalesce lays the values over those of the chart and of the charts below it that are enabled. Helm's errors here would
-// show the value that does not fit, so they are not wrapped.
+func mergeValues(documents [][]byte) (map[string]any, error) {
+	values := map[string]any{}
+	for i, document := range documents {
+		next, err := loader.LoadValues(bytes.NewReader(document))
+		if err != nil {
+			return nil, problem.New(problem.Usage, "values are YAML with a mapping at the top",
+				"reading values document %d: %w", i+1, err)
+		}
+		values = loader.MergeMaps(values, next)
+	}
+	return values, nil
+}
+
+// coalesce lays the values over those of the chart and of the charts below it that are enabled. Helm's errors here
+// would show the value that does not fit, so they are not wrapped.
 func coalesce(c *chart.Chart, values map[string]any) (common.Values, error) {
 	err := chartutil.ProcessDependencies(c, values)
 	if err == nil {
@@ -96,13 +106,15 @@ func capabilitiesFor(c *chart.Chart, kubeVersion string) (*common.Capabilities, 
 	if kubeVersion != "" {
 		parsed, err := common.ParseKubeVersion(kubeVersion)
 		if err != nil {
-			return nil, problem.New(problem.Usage, "use a version such as 1.33", "Kubernetes version %q: %w", kubeVersion, err)
+			return nil, problem.New(problem.Usage, "use a version such as 1.33",
+				"Kubernetes version %q: %w", kubeVersion, err)
 		}
 		capabilities.KubeVersion = *parsed
 	}
 	want, have := c.Metadata.KubeVersion, capabilities.KubeVersion.String()
 	if want != "" && !chartutil.IsCompatibleRange(want, have) {
-		return nil, problem.New(problem.Refused, "name the cluster's Kubernetes version, or use another version of the chart",
+		return nil, problem.New(problem.Refused,
+			"name the cluster's Kubernetes version, or use another version of the chart",
 			"chart %s needs Kubernetes %s, not %s", c.Name(), want, have)
 	}
 	return capabilities, nil

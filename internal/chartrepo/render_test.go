@@ -21,8 +21,8 @@ func TestRender(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"app/templates/configmap.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: uat\n" +
-		"  namespace: observability\ndata:\n  replicas: \"3\"\n"}
+	want := map[string]string{"app/templates/configmap.yaml": "apiVersion: v1\nkind: ConfigMap\n" +
+		"metadata:\n  name: uat\n  namespace: observability\ndata:\n  replicas: \"3\"\n"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("manifests (-want +got):\n%s", diff)
 	}
@@ -37,7 +37,9 @@ func TestRenderKubeVersion(t *testing.T) {
 		"Chart.yaml":               files["Chart.yaml"] + "kubeVersion: \">=1.20.0-0 <1.34.0-0\"\n",
 		"templates/configmap.yaml": "kube: {{ .Capabilities.KubeVersion.Version }}\n",
 	})
-	for version, want := range map[string]string{"1.33": "v1.33", "v1.33.4": "v1.33.4", "1.20.0-eks-abc": "v1.20.0-eks-abc"} {
+	for version, want := range map[string]string{
+		"1.33": "v1.33", "v1.33.4": "v1.33.4", "1.20.0-eks-abc": "v1.20.0-eks-abc",
+	} {
 		got, err := chartrepo.Render(p.Archive, chartrepo.RenderOptions{KubeVersion: version})
 		if err != nil || got["app/templates/configmap.yaml"] != "kube: "+want+"\n" {
 			t.Errorf("%s: %v, %v", version, got, err)
@@ -53,7 +55,8 @@ func TestRenderKubeVersion(t *testing.T) {
 func TestRenderChecksTheSchema(t *testing.T) {
 	const secret = "example-not-a-real-key-0000"
 	overlay := map[string]string{
-		"Chart.yaml": files["Chart.yaml"] + "dependencies:\n- {name: db, version: 0.1.0, repository: \"\", condition: db.enabled}\n",
+		"Chart.yaml": files["Chart.yaml"] + "dependencies:\n" +
+			"- {name: db, version: 0.1.0, repository: \"\", condition: db.enabled}\n",
 		"values.schema.json": `{"additionalProperties": false, "properties": {"replicas": {"type": "integer"},
 			"db": {}, "global": {}, "never": false, "name": {"pattern": "^[a-z]{1,8}$"}}}`,
 		"charts/db/Chart.yaml":         "apiVersion: v2\nname: db\nversion: 0.1.0\n",

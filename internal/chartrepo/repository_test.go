@@ -263,7 +263,8 @@ func TestPullRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Replace(t.Context(), "app-1.2.3.tgz", o.Version, objstore.Content{Body: []byte("swapped")}); err != nil {
+	swapped := objstore.Content{Body: []byte("swapped")}
+	if _, err := s.Replace(t.Context(), "app-1.2.3.tgz", o.Version, swapped); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.Pull(t.Context(), "app", "1.2.3")
@@ -276,7 +277,8 @@ func TestPullStaysInTheRepository(t *testing.T) {
 		"https://charts.example.com/app.tgz", "s3://other/uat/app.tgz", "s3://charts/prod/app.tgz", "../prod/app.tgz",
 	} {
 		s := mem.New()
-		index := `{"apiVersion":"v1","entries":{"app":[{"name":"app","version":"1.0.0","apiVersion":"v2","urls":["` + url + `"]}]}}`
+		entry := `{"name":"app","version":"1.0.0","apiVersion":"v2","urls":["` + url + `"]}`
+		index := `{"apiVersion":"v1","entries":{"app":[` + entry + `]}}`
 		if _, err := s.Create(t.Context(), "index.yaml", objstore.Content{Body: []byte(index)}); err != nil {
 			t.Fatal(err)
 		}

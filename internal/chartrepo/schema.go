@@ -43,7 +43,8 @@ func checkSchema(name string, schema []byte, values map[string]any) []string {
 	}
 	var findings []string
 	for _, leaf := range leaves(invalid) {
-		findings = append(findings, fmt.Sprintf("%s: /%s (%s)", name, strings.Join(leaf.InstanceLocation, "/"), rule(leaf)))
+		where := strings.Join(leaf.InstanceLocation, "/")
+		findings = append(findings, fmt.Sprintf("%s: /%s (%s)", name, where, rule(leaf)))
 	}
 	slices.Sort(findings)
 	return slices.Compact(findings)

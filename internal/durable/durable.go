@@ -44,7 +44,8 @@ func WriteFile(path string, data []byte, mode fs.FileMode, opts ...Option) error
 }
 
 // Create is WriteFile for a path that must not exist, not even as a dangling symbolic link: the error then wraps
-// fs.ErrExist. Of any number of callers, in any number of processes, one succeeds. The file system must have hard links.
+// fs.ErrExist. Of any number of callers, in any number of processes, one succeeds. The file system must have hard
+// links.
 func Create(path string, data []byte, mode fs.FileMode, opts ...Option) error {
 	return put(path, data, mode, opts, func(temp string) error {
 		if err := os.Link(temp, path); err != nil {

@@ -19,7 +19,8 @@ const maxKey = 1024
 // Reserved. Such a key means the same object in every store and never leaves a folder.
 func CheckKey(key string) error {
 	if why := keyFault(key); why != "" {
-		return problem.New(problem.Usage, "use a relative path such as charts/app-1.0.0.tgz", "object key %q %s", key, why)
+		return problem.New(problem.Usage, "use a relative path such as charts/app-1.0.0.tgz",
+			"object key %q %s", key, why)
 	}
 	return nil
 }

@@ -102,10 +102,15 @@ func (s *Store) Delete(ctx context.Context, key string, old objstore.Version) er
 
 // ifCurrent runs write under the lock if old is the current version of the object, else it says ErrChanged. Create
 // needs no part in the lock: it writes only where there is nothing, ifCurrent only where there is something.
-func (s *Store) ifCurrent(ctx context.Context, key string, old objstore.Version, write func(path string) error) error {
+func (s *Store) ifCurrent(
+	ctx context.Context, key string, old objstore.Version, write func(path string) error,
+) error {
 	path, err := s.path(key)
 	if err != nil {
 		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("writing %s: %w", key, err)
 	}
 	changed := fmt.Errorf("writing %s: %w", key, objstore.ErrChanged)
 	if old.IsZero() {

@@ -69,11 +69,11 @@ func (s *Store) explainCode(
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException":
 		return s.wrongRegion(what, answer, api)
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		return problem.New(problem.Denied, "the credentials have expired: sign in again, or let the pipeline fetch new ones",
-			"%s: %w", what, api)
+		return problem.New(problem.Denied,
+			"the credentials have expired: sign in again, or let the pipeline fetch new ones", "%s: %w", what, api)
 	case "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "UnrecognizedClientException":
-		return problem.New(problem.Denied, "S3 does not know these credentials: look at AWS_PROFILE and AWS_ACCESS_KEY_ID",
-			"%s: %w", what, api)
+		return problem.New(problem.Denied,
+			"S3 does not know these credentials: look at AWS_PROFILE and AWS_ACCESS_KEY_ID", "%s: %w", what, api)
 	case "RequestTimeTooSkewed":
 		return problem.New(problem.Failed, "set this machine's clock", "%s: %w", what, api)
 	case "SlowDown", "Throttling", "RequestLimitExceeded":

@@ -63,7 +63,8 @@ func (s *Store) name(key string) (*string, error) {
 	return aws.String(s.prefix + key), nil
 }
 
-// Get implements objstore.Store. It needs s3:GetObject, and s3:ListBucket to tell a missing object from a forbidden one.
+// Get implements objstore.Store. It needs s3:GetObject, and s3:ListBucket to tell a missing object from a forbidden
+// one.
 func (s *Store) Get(ctx context.Context, key string) (objstore.Object, error) {
 	return s.GetIfChanged(ctx, key, objstore.Version{})
 }

@@ -134,33 +134,58 @@ func TestCounterSurvivesLostReplies(t *testing.T) {
 	}
 }
 
+const malformed = "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'"
+
+// answers are what S3 may say to a Replace, and what is made of it.
+var answers = map[string]struct {
+	status  int
+	code    string
+	message string
+	header  map[string]string
+	is      error // sentinel expected, or nil
+	kind    problem.Kind
+	text    string // part of the message
+	hint    string // part of the hint
+}{
+	"stale":     {status: 412, code: "PreconditionFailed", is: objstore.ErrChanged},
+	"gone":      {status: 404, code: "NoSuchKey", is: objstore.ErrChanged},
+	"in flight": {status: 409, code: "ConditionalRequestConflict", is: objstore.ErrConflict},
+	"aborted":   {status: 409, code: "OperationAborted", is: objstore.ErrConflict},
+	"slow down": {
+		status: 503, code: "SlowDown", is: objstore.ErrConflict,
+		kind: problem.Failed, hint: "slow down",
+	},
+	"no bucket": {
+		status: 404, code: "NoSuchBucket",
+		kind: problem.Usage, text: "bucket pinnace-test does not exist", hint: "name",
+	},
+	"denied": {
+		status: 403, code: "AccessDenied",
+		kind: problem.Denied, hint: "s3:PutObject and s3:GetObject on arn:aws:s3:::pinnace-test/p/k",
+	},
+	"wrong region, header": {
+		status: 301, code: "PermanentRedirect", header: map[string]string{"X-Amz-Bucket-Region": "eu-central-1"},
+		kind: problem.Usage, text: "is in region eu-central-1", hint: "AWS_REGION=eu-central-1",
+	},
+	"wrong region, text": {
+		status: 400, code: "AuthorizationHeaderMalformed", message: malformed,
+		kind: problem.Usage, text: "is in region eu-west-1", hint: "AWS_REGION=eu-west-1",
+	},
+	"wrong region, silent": {
+		status: 301, code: "PermanentRedirect",
+		kind: problem.Usage, text: "is in another region", hint: "get-bucket-location",
+	},
+	"expired": {status: 400, code: "ExpiredToken", kind: problem.Denied, hint: "expired"},
+	"unknown key": {
+		status: 403, code: "InvalidAccessKeyId",
+		kind: problem.Denied, hint: "AWS_PROFILE",
+	},
+	"wrong clock":   {status: 403, code: "RequestTimeTooSkewed", kind: problem.Failed, hint: "clock"},
+	"anything else": {status: 400, code: "InvalidRequest", kind: problem.Failed, text: "InvalidRequest"},
+}
+
 func TestErrors(t *testing.T) {
-	const malformed = "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'"
-	for name, test := range map[string]struct {
-		status  int
-		code    string
-		message string
-		header  map[string]string
-		is      error // sentinel expected of a Replace, or nil
-		kind    problem.Kind
-		text    string // part of the message
-		hint    string // part of the hint
-	}{
-		"stale":                {status: 412, code: "PreconditionFailed", is: objstore.ErrChanged},
-		"gone":                 {status: 404, code: "NoSuchKey", is: objstore.ErrChanged},
-		"in flight":            {status: 409, code: "ConditionalRequestConflict", is: objstore.ErrConflict},
-		"aborted":              {status: 409, code: "OperationAborted", is: objstore.ErrConflict},
-		"slow down":            {status: 503, code: "SlowDown", is: objstore.ErrConflict, kind: problem.Failed, hint: "slow down"},
-		"no bucket":            {status: 404, code: "NoSuchBucket", kind: problem.Usage, text: "bucket pinnace-test does not exist", hint: "name"},
-		"denied":               {status: 403, code: "AccessDenied", kind: problem.Denied, hint: "s3:PutObject and s3:GetObject on arn:aws:s3:::pinnace-test/p/k"},
-		"wrong region, header": {status: 301, code: "PermanentRedirect", header: map[string]string{"X-Amz-Bucket-Region": "eu-central-1"}, kind: problem.Usage, text: "is in region eu-central-1", hint: "AWS_REGION=eu-central-1"},
-		"wrong region, text":   {status: 400, code: "AuthorizationHeaderMalformed", message: malformed, kind: problem.Usage, text: "is in region eu-west-1", hint: "AWS_REGION=eu-west-1"},
-		"wrong region, silent": {status: 301, code: "PermanentRedirect", kind: problem.Usage, text: "is in another region", hint: "get-bucket-location"},
-		"expired":              {status: 400, code: "ExpiredToken", kind: problem.Denied, hint: "expired"},
-		"unknown key":          {status: 403, code: "InvalidAccessKeyId", kind: problem.Denied, hint: "AWS_PROFILE"},
-		"wrong clock":          {status: 403, code: "RequestTimeTooSkewed", kind: problem.Failed, hint: "clock"},
-		"anything else":        {status: 400, code: "InvalidRequest", kind: problem.Failed, text: "InvalidRequest"},
-	} {
+	for name, test := range answers {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t)
 			s := s3.New(f.client(t), bucket, "p")
@@ -211,7 +236,9 @@ func TestRequestsThatNeverLeave(t *testing.T) {
 			o.Credentials = aws.CredentialsProviderFunc(refusedCredentials)
 		}, problem.Denied, "no AWS credentials"},
 		"no region": {func(o *awss3.Options) { o.Region, o.BaseEndpoint = "", nil }, problem.Usage, "AWS_REGION"},
-		"no server": {func(o *awss3.Options) { o.BaseEndpoint = aws.String("http://127.0.0.1:1") }, problem.Failed, "network"},
+		"no server": {func(o *awss3.Options) {
+			o.BaseEndpoint = aws.String("http://127.0.0.1:1")
+		}, problem.Failed, "network"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s3.New(f.client(t, test.change), bucket, "").Get(t.Context(), "k")

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) objstore.Store) {
 		"racing creators": testRacingCreators,
 		"racing counters": testRacingCounters,
 		"racing deleters": testRacingDeleters,
+		"lost replies":    testLostReplies,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
