@@ -128,15 +128,21 @@ func TestRenderRefuses(t *testing.T) {
 		"unknown domain":  {"coralogix: {domain: eu9.coralogix.com}", "is unknown: write us1 or us2"},
 		"look-alike":      {"coralogix: {domain: eu2.coralogix.com.example}", "is unknown: write us1 or us2"},
 		"alias":           {"coralogix: {domain: coralogix.com}", "is an older alias: write your region's own"},
-		"shut down": {"coralogix: {domain: private-link.eu2.coralogix.com, allowUnknownDomain: true}",
-			"is an endpoint that is shut down"},
+		"shut down": {
+			"coralogix: {domain: private-link.eu2.coralogix.com, allowUnknownDomain: true}",
+			"is an endpoint that is shut down",
+		},
 		"endpoint": {"coralogix: {domain: ingress.eu2.coralogix.com}", "leave out scheme, ingress, port and path"},
 		"URL":      {"coralogix: {domain: 'https://eu2.coralogix.com/', allowUnknownDomain: true}", "is more than a domain"},
-		"no AppConfig environment": {`pinnace: {appConfig: {environment: ""}}`,
-			"pinnace.appConfig.environment is empty: give the name or id"},
+		"no AppConfig environment": {
+			`pinnace: {appConfig: {environment: ""}}`,
+			"pinnace.appConfig.environment is empty: give the name or id",
+		},
 		"projected token without region": {`aws: {projectToken: true, region: ""}`, "the chart must set the region"},
-		"account without name": {"serviceAccount: {create: false}",
-			"give the service account's name in serviceAccount.name"},
+		"account without name": {
+			"serviceAccount: {create: false}",
+			"give the service account's name in serviceAccount.name",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ type Issuer struct {
 // StartIssuer starts an issuer with a fresh key on a free loopback port. A nil now means time.Now.
 func StartIssuer(now func() time.Time) (*Issuer, error) {
 	if now == nil {
-		now = time.Now
+		now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -160,10 +160,10 @@ func (c *Config) setDefaults() error {
 	def(&c.Account, "123456789012")
 	def(&c.Region, "eu-west-1")
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	if c.SignatureNow == nil {
-		c.SignatureNow = time.Now
+		c.SignatureNow = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	if c.HTTPClient == nil {
 		c.HTTPClient = &http.Client{Timeout: 5 * time.Second}

@@ -45,26 +45,44 @@ type refusal struct {
 }
 
 var refusals = map[failure]refusal{
-	unsigned: {"AccessDenied", "MissingAuthenticationToken", "MissingAuthenticationTokenException", 403,
-		"Request is missing Authentication Token"},
-	unknownKey: {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", 403,
-		"The security token included in the request is invalid."},
-	badToken: {"InvalidToken", "InvalidClientTokenId", "UnrecognizedClientException", 400,
-		"The security token included in the request is invalid."},
-	expiredToken: {"ExpiredToken", "ExpiredToken", "ExpiredTokenException", 400,
-		"The security token included in the request is expired"},
-	mismatch: {"SignatureDoesNotMatch", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
+	unsigned: {
+		"AccessDenied", "MissingAuthenticationToken", "MissingAuthenticationTokenException", 403,
+		"Request is missing Authentication Token",
+	},
+	unknownKey: {
+		"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", 403,
+		"The security token included in the request is invalid.",
+	},
+	badToken: {
+		"InvalidToken", "InvalidClientTokenId", "UnrecognizedClientException", 400,
+		"The security token included in the request is invalid.",
+	},
+	expiredToken: {
+		"ExpiredToken", "ExpiredToken", "ExpiredTokenException", 400,
+		"The security token included in the request is expired",
+	},
+	mismatch: {
+		"SignatureDoesNotMatch", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
 		"The request signature we calculated does not match the signature you provided. " +
-			"Check your AWS Secret Access Key and signing method."},
-	malformed: {"AuthorizationHeaderMalformed", "IncompleteSignature", "IncompleteSignatureException", 400,
-		"The authorization of the request is malformed."},
-	skewed: {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
-		"Signature expired: the difference between the request time and the current time is too large."},
-	badPayload: {"XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
-		"The provided 'x-amz-content-sha256' header does not match what was computed."},
+			"Check your AWS Secret Access Key and signing method.",
+	},
+	malformed: {
+		"AuthorizationHeaderMalformed", "IncompleteSignature", "IncompleteSignatureException", 400,
+		"The authorization of the request is malformed.",
+	},
+	skewed: {
+		"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
+		"Signature expired: the difference between the request time and the current time is too large.",
+	},
+	badPayload: {
+		"XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
+		"The provided 'x-amz-content-sha256' header does not match what was computed.",
+	},
 	presignExpired: {"AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException", 403, "Request has expired"},
-	wrongRegion: {"AuthorizationHeaderMalformed", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
-		"Credential should be scoped to a valid region."},
+	wrongRegion: {
+		"AuthorizationHeaderMalformed", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
+		"Credential should be scoped to a valid region.",
+	},
 }
 
 // refuse words a failure as the service would. Source: the common errors of each service's API reference.

@@ -85,8 +85,10 @@ func TestIndexKeepsWhatOthersWrote(t *testing.T) {
 		"apiVersion": "v1", "generated": "2026-11-05T06:07:08Z",
 		"annotations": map[string]any{"team": "platform"},
 		"serverInfo":  map[string]any{"contextPath": "/v1"},
-		"x-tool": map[string]any{"big": json.Number("12345678901234567"),
-			"list": []any{json.Number("1"), nil, true}},
+		"x-tool": map[string]any{
+			"big":  json.Number("12345678901234567"),
+			"list": []any{json.Number("1"), nil, true},
+		},
 		"entries": map[string]any{
 			"app": []any{
 				map[string]any{

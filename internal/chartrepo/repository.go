@@ -36,7 +36,7 @@ type Repository struct {
 // New makes a repository of the objects in store.
 func New(store objstore.Store, opts Options) *Repository {
 	if opts.Now == nil {
-		opts.Now = time.Now
+		opts.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
 	return &Repository{store, opts}
 }

@@ -87,6 +87,8 @@ func rule(e *jsonschema.ValidationError) string {
 		return "unknown: " + strings.Join(k.Properties, ", ")
 	case *kind.Type:
 		return "type: want " + strings.Join(k.Want, " or ")
+	case *kind.Const: // what the schema wants is the schema's text, not a value
+		return fmt.Sprint("must be ", k.Want)
 	case *kind.FalseSchema:
 		return "not allowed"
 	}

@@ -58,7 +58,8 @@ func (s Snapshot) Fingerprint() string {
 	h := sha256.New()
 	for _, item := range s.items {
 		// Lengths first, so that no two snapshots can be read as one another.
-		fmt.Fprintf(h, "%d %d %d\n%s%s", len(item.Name), len(item.Version), item.Value.Len(), item.Name, item.Version)
+		_, _ = fmt.Fprintf(h, "%d %d %d\n%s%s",
+			len(item.Name), len(item.Version), item.Value.Len(), item.Name, item.Version)
 		_, _ = h.Write(item.Value.Reveal())
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12]

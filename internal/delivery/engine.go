@@ -96,7 +96,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		untilFetch -= pause
 	}
-	return nil
+	return nil //nolint:nilerr // a context that is done is how Run ends
 }
 
 // fetch asks the source and says when to ask it again.
@@ -179,8 +179,10 @@ func (e *Engine) announce(ctx context.Context, s Snapshot, print string) {
 
 // failed describes a failure that will be retried.
 func failed(err error, retryIn time.Duration) []slog.Attr {
-	return []slog.Attr{slog.Any("error", err), slog.String("hint", problem.HintOf(err)),
-		slog.Duration("retry_in", retryIn)}
+	return []slog.Attr{
+		slog.Any("error", err), slog.String("hint", problem.HintOf(err)),
+		slog.Duration("retry_in", retryIn),
+	}
 }
 
 // backoff is the pause after n failures in a row: doubling, bounded, and half of it random.

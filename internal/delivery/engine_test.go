@@ -87,10 +87,14 @@ func TestRunFollowsChanges(t *testing.T) {
 			t.Fatalf("changes %+v", changes)
 		}
 		want := []delivery.ItemChange{
-			{Name: "domain", Version: "2", OldVersion: "1",
-				Fingerprint: fingerprint("d"), OldFingerprint: fingerprint("d")},
-			{Name: "key", Version: "2", OldVersion: "1",
-				Fingerprint: fingerprint("two"), OldFingerprint: fingerprint("one")},
+			{
+				Name: "domain", Version: "2", OldVersion: "1",
+				Fingerprint: fingerprint("d"), OldFingerprint: fingerprint("d"),
+			},
+			{
+				Name: "key", Version: "2", OldVersion: "1",
+				Fingerprint: fingerprint("two"), OldFingerprint: fingerprint("one"),
+			},
 		}
 		if diff := cmp.Diff(want, changes[1].Items); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
@@ -155,8 +159,10 @@ func TestRunRetriesAFailedSinkWithoutAskingTheSource(t *testing.T) {
 		good, bad := deliverytest.NewSink("good"), deliverytest.NewSink("bad")
 		bad.Break(errDown)
 		var changes int
-		e := &delivery.Engine{Source: source, Sinks: []delivery.Sink{bad, good}, Rand: half,
-			OnChange: func(delivery.Change) { changes++ }}
+		e := &delivery.Engine{
+			Source: source, Sinks: []delivery.Sink{bad, good}, Rand: half,
+			OnChange: func(delivery.Change) { changes++ },
+		}
 		run(t, e)
 		pass(5 * time.Second)
 		if good.Calls() != 1 || good.Read()["key"] != "one" {
@@ -192,8 +198,10 @@ func TestRunStopsAtOnce(t *testing.T) {
 }
 
 func TestRunEndsWhenWaitingFails(t *testing.T) {
-	e := &delivery.Engine{Source: deliverytest.NewSource(down(0)),
-		Wait: func(context.Context, time.Duration) error { return errDown }}
+	e := &delivery.Engine{
+		Source: deliverytest.NewSource(down(0)),
+		Wait:   func(context.Context, time.Duration) error { return errDown },
+	}
 	if err := e.Run(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("Run = %v", err)
 	}
@@ -212,8 +220,10 @@ func TestOnce(t *testing.T) {
 		{"good", deliverytest.NewSource(changed(one, 0)), deliverytest.NewSink("s"), "<nil>"},
 		{"source down", deliverytest.NewSource(down(0)), deliverytest.NewSink("s"), "service down"},
 		{"sink down", deliverytest.NewSource(changed(one, 0)), broken, "applying to broken: service down"},
-		{"liar", deliverytest.NewSource(unchanged()), deliverytest.NewSink("s"),
-			"the source says unchanged but has given nothing yet"},
+		{
+			"liar", deliverytest.NewSource(unchanged()), deliverytest.NewSink("s"),
+			"the source says unchanged but has given nothing yet",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -233,9 +243,11 @@ func TestNothingShowsAValue(t *testing.T) {
 		var out bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
-		e := &delivery.Engine{Source: deliverytest.NewSource(changed(s, 0), down(0), unchanged()), Log: log,
+		e := &delivery.Engine{
+			Source: deliverytest.NewSource(changed(s, 0), down(0), unchanged()), Log: log,
 			Sinks:    []delivery.Sink{deliverytest.NewSink("s")},
-			OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v", c) }}
+			OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v", c) },
+		}
 		run(t, e)
 		pass(time.Minute)
 		fmt.Fprintf(&out, "%+v %#v %+v", e.Status(), e.Status(), s)
@@ -275,8 +287,13 @@ func TestSnapshot(t *testing.T) {
 	}
 	// The boundary between name, version and value counts, and so does each of them.
 	seen := map[string]delivery.Item{}
-	for _, item := range []delivery.Item{a, {Name: "a", Version: "1"}, {Name: "a1"}, {Name: "a"},
-		{Name: "a", Version: "1", Value: a.Value}} {
+	for _, item := range []delivery.Item{
+		a,
+		{Name: "a", Version: "1"},
+		{Name: "a1"},
+		{Name: "a"},
+		{Name: "a", Version: "1", Value: a.Value},
+	} {
 		s, _ := delivery.NewSnapshot(item)
 		if other, taken := seen[s.Fingerprint()]; taken {
 			t.Errorf("%+v and %+v have one fingerprint", item, other)

@@ -49,14 +49,18 @@ type ItemChange struct {
 func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := Status{Fingerprint: e.print, LastError: text(e.sourceErr), Failures: e.failures,
-		Items: []ItemStatus{}, Sinks: []SinkStatus{}}
+	s := Status{
+		Fingerprint: e.print, LastError: text(e.sourceErr), Failures: e.failures,
+		Items: []ItemStatus{}, Sinks: []SinkStatus{},
+	}
 	if !e.confirmed.IsZero() {
 		s.Age = e.now().Sub(e.confirmed)
 	}
 	for item := range e.wanted.All() {
-		s.Items = append(s.Items, ItemStatus{Name: item.Name, Version: item.Version,
-			Fingerprint: item.Value.Fingerprint(), Age: s.Age, LastError: s.LastError})
+		s.Items = append(s.Items, ItemStatus{
+			Name: item.Name, Version: item.Version,
+			Fingerprint: item.Value.Fingerprint(), Age: s.Age, LastError: s.LastError,
+		})
 	}
 	for i, sink := range e.Sinks {
 		status := SinkStatus{Name: sink.Name()}
@@ -72,8 +76,10 @@ func (e *Engine) Status() Status {
 func difference(from, to Snapshot) []ItemChange {
 	changes := map[string]ItemChange{}
 	for item := range from.All() {
-		changes[item.Name] = ItemChange{Name: item.Name, OldVersion: item.Version,
-			OldFingerprint: item.Value.Fingerprint()}
+		changes[item.Name] = ItemChange{
+			Name: item.Name, OldVersion: item.Version,
+			OldFingerprint: item.Value.Fingerprint(),
+		}
 	}
 	for item := range to.All() {
 		c := changes[item.Name]

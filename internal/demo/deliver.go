@@ -73,7 +73,7 @@ func deliver(ctx context.Context, r *run) ([]string, error) {
 }
 
 func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
-	env, err := r.World.pod(r.cluster, serviceAccount(account), r.Prod.RoleARN, name)
+	env, err := r.podEnvironment(r.cluster, serviceAccount(account), r.Prod.RoleARN, name)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,10 @@ func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	p := &pod{name: name, file: filepath.Join(folder, keyItem), done: make(chan struct{}), changed: make(chan struct{}, 1)}
+	p := &pod{
+		name: name, file: filepath.Join(folder, keyItem),
+		done: make(chan struct{}), changed: make(chan struct{}, 1),
+	}
 	config := agent.Config{
 		Application: application, Environment: r.Prod.Name, Profile: profile,
 		Files: []agent.FileTarget{{Item: keyItem, Path: p.file}}, Mode: 0o440,

@@ -1,6 +1,6 @@
-// Package demo runs the whole promise on one machine: a chart published to a private repository, pulled by Helm, a pod's
-// identity exchanged for credentials, a key fetched through AppConfig and Secrets Manager, followed through a rotation,
-// and intruders refused. AWS is localaws, over its real protocols; every other part is the part that ships.
+// Package demo runs the whole promise on one machine: a chart published to a private repository, pulled by Helm, a
+// pod's identity exchanged for credentials, a key fetched through AppConfig and Secrets Manager, followed through a
+// rotation, and intruders refused. AWS is localaws, over its real protocols; every other part is the part that ships.
 package demo
 
 import (

@@ -83,7 +83,7 @@ func anonymous(ctx context.Context, r *run) ([]string, error) {
 
 // refuseOverwrite tries to replace the published archive by that of changed, with the publisher's own identity.
 func (r *run) refuseOverwrite(ctx context.Context, changed chartrepo.Package) ([]string, error) {
-	cfg, err := r.assume(ctx, r.World.pipeline, pipeline, r.publisherRole, "overwriter")
+	cfg, err := r.assume(ctx, r.pipeline, pipeline, r.publisherRole, "overwriter")
 	if err != nil {
 		return nil, err
 	}

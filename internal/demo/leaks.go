@@ -11,7 +11,8 @@ import (
 	"slices"
 )
 
-// leaks looks for the keys wherever the run wrote: in every file of its folder but the pods' own, and in what it rendered.
+// leaks looks for the keys wherever the run wrote: in every file of its folder but the pods' own, and in what it
+// rendered.
 func leaks(_ context.Context, r *run) ([]string, error) {
 	mark := []byte(r.opts.KeyMark)
 	files, holders := 0, r.keyFiles()

@@ -113,7 +113,8 @@ func (w *World) providerARN(host string) string {
 	return "arn:aws:iam::" + w.AWS.Account() + ":oidc-provider/" + host
 }
 
-// provisionEnvironment makes one environment: its secret, a first deployment that points at it, and the role of its pods.
+// provisionEnvironment makes one environment: its secret, a first deployment that points at it, and the role of its
+// pods.
 func (w *World) provisionEnvironment(ctx context.Context, e *Environment) error {
 	e.SecretName = "coralogix/" + e.Name + "/private_key"
 	value, err := secretDocument(e.Key)

@@ -71,7 +71,8 @@ func publish(ctx context.Context, r *run) ([]string, error) {
 	}
 	return []string{
 		fmt.Sprintf("%s %s, sha256 %s…", chart.Name, chart.Version, chart.Digest[:12]),
-		fmt.Sprintf("%d publishers, %d lost races repeated, %d entries in the index", r.opts.Publishers+1, lost, index.Len()),
+		fmt.Sprintf("%d publishers, %d lost races repeated, %d charts in the index",
+			r.opts.Publishers+1, lost, index.Len()),
 	}, nil
 }
 
@@ -104,7 +105,7 @@ func packChart(dir string) (chartrepo.Package, error) {
 func otherChart(dir string, i int) string {
 	name := fmt.Sprintf("service-%02d", i)
 	folder := filepath.Join(dir, name)
-	manifest := fmt.Sprintf("apiVersion: v2\nname: %s\nversion: 1.%d.0\ndescription: one of many\nicon: https://example.invalid/i.png\n", name, i)
+	manifest := fmt.Sprintf("apiVersion: v2\nname: %s\nversion: 1.%d.0\ndescription: one of many\n", name, i)
 	_ = os.MkdirAll(filepath.Join(folder, "templates"), 0o700) // Pack reports what is missing
 	_ = os.WriteFile(filepath.Join(folder, "Chart.yaml"), []byte(manifest), 0o600)
 	_ = os.WriteFile(filepath.Join(folder, "values.yaml"), []byte("replicas: 1\n"), 0o600)
@@ -172,7 +173,8 @@ func (e *Environment) overrides() []byte {
 	return fmt.Appendf(nil, "aws: {roleArn: %q}\n", e.RoleARN)
 }
 
-// overwrite tries to publish other bytes under a published version, first as pinnace, then as a client that does not ask.
+// overwrite tries to publish other bytes under a published version, first as pinnace, then as a client that does not
+// ask.
 func overwrite(ctx context.Context, r *run) ([]string, error) {
 	dir := filepath.Join(r.Dir, "charts", chartName)
 	notes := filepath.Join(dir, "README.md")

@@ -47,7 +47,7 @@ func rotate(ctx context.Context, r *run) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := r.assume(ctx, r.World.pipeline, pipeline, role, "rotation")
+	cfg, err := r.assume(ctx, r.pipeline, pipeline, role, "rotation")
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +157,14 @@ func (r *run) balance(oldKey, newKey secret.Value) ([]string, error) {
 		lost += e.lost.Load()
 	}
 	t := r.ingress.tally(oldKey, newKey)
-	detail := []string{fmt.Sprintf("%d records sent, %d arrived, %d lost, %d doubled, %d refused; %d by the old key, %d by the new",
-		sent, t.Distinct, sent-int64(t.Distinct), t.Doubled, t.Refused, t.OldKey, t.NewKey)}
+	missing := sent - int64(t.Distinct)
+	detail := []string{
+		fmt.Sprintf("%d records sent, %d arrived, %d lost, %d doubled, %d refused; %d by the old key, %d by the new",
+			sent, t.Distinct, missing, t.Doubled, t.Refused, t.OldKey, t.NewKey),
+	}
 	switch {
-	case lost != 0 || sent != int64(t.Distinct) || t.Doubled != 0 || t.Refused != 0:
-		return detail, fmt.Errorf("%d of %d records were not accepted exactly once", max(lost, sent-int64(t.Distinct)), sent)
+	case lost != 0 || missing != 0 || t.Doubled != 0 || t.Refused != 0:
+		return detail, fmt.Errorf("%d of %d records were not accepted exactly once", max(lost, missing), sent)
 	case t.OldKey == 0 || t.NewKey == 0:
 		return detail, errors.New("telemetry did not flow on both sides of the rotation")
 	}

@@ -26,10 +26,12 @@ func (r *run) tour() Tour {
 	secret := "aws secretsmanager get-secret-value --query VersionStages --secret-id "
 	return Tour{Environment: r.AWS.Environ(), Commands: []Command{
 		{"the repository", "aws s3 ls s3://" + bucket + "/" + prefix + "/"},
-		{"publish it again: nothing happens, the version is there",
-			"pinnace publish " + filepath.Join(r.Dir, "charts", "service-01") + " --repo s3://" + bucket + "/" + prefix},
+		{
+			"publish it again: nothing happens, the version is there",
+			"pinnace publish " + filepath.Join(r.Dir, "charts", "service-01") + " --repo s3://" + bucket + "/" + prefix,
+		},
 		{"the chart, rendered by Helm itself", fmt.Sprintf(
-			"aws s3 cp %s . && helm template otel %s-0.1.0.tgz -f %s --set serviceAccount.roleArn=%s",
+			"aws s3 cp %s . && helm template otel %s-0.1.0.tgz -f %s --set aws.roleArn=%s",
 			archive, chartName, values, r.Prod.RoleARN)},
 		{"the same, to a cluster of yours", fmt.Sprintf(
 			"helm template otel %s-0.1.0.tgz -f %s | kubectl apply --dry-run=client -f -", chartName, values)},

@@ -148,8 +148,8 @@ func (w *World) render(name string, vars map[string]string) (string, error) {
 	return policies.Render(w.policies, name, some)
 }
 
-// pod is the environment of a container whose pod has the named service account: what EKS's webhook puts there.
-func (w *World) pod(issuer *localaws.Issuer, subject, roleARN, session string) (func(string) string, error) {
+// podEnvironment is that of a container whose pod has the named service account: what EKS's webhook puts there.
+func (w *World) podEnvironment(issuer *localaws.Issuer, subject, roleARN, session string) (func(string) string, error) {
 	token, err := issuer.Token(subject, audience, 24*time.Hour, nil)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (w *World) pod(issuer *localaws.Issuer, subject, roleARN, session string) (
 func (w *World) assume(
 	ctx context.Context, issuer *localaws.Issuer, subject, roleARN, session string,
 ) (aws.Config, error) {
-	env, err := w.pod(issuer, subject, roleARN, session)
+	env, err := w.podEnvironment(issuer, subject, roleARN, session)
 	if err != nil {
 		return aws.Config{}, err
 	}

@@ -56,7 +56,7 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c.Break()
 		for range 2 {
 			c.Pass()
-			wantFailure(t.Context(), t, c)
+			_ = wantFailure(t.Context(), t, c)
 		}
 		c.Mend()
 		c.Pass()
@@ -66,7 +66,7 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c := open(t)
 		c.Set(first)
 		c.Break()
-		wantFailure(t.Context(), t, c)
+		_ = wantFailure(t.Context(), t, c)
 		c.Mend()
 		c.Pass()
 		wantValues(t, fetch(t, c), first)

@@ -56,7 +56,8 @@ func Find(text string) ([]Reference, error) {
 // Expand replaces every reference of text by what resolve gives for it. A value is inserted as it is: references inside
 // it are not looked for, so that a secret cannot reach for another. An error of resolve is returned as it is.
 func Expand(ctx context.Context, text string,
-	resolve func(ctx context.Context, r Reference) (secret.Value, error)) (secret.Value, error) {
+	resolve func(ctx context.Context, r Reference) (secret.Value, error),
+) (secret.Value, error) {
 	var out []byte
 	err := split(text, func(literal string) { out = append(out, literal...) }, func(r Reference) error {
 		value, err := resolve(ctx, r)

@@ -30,12 +30,15 @@ func TestFind(t *testing.T) {
 		"{{resolve:secretsmanager:k:SecretString:user name}}":    {{SecretID: "k", JSONKey: "user name"}},
 		"{{resolve:secretsmanager:k:SecretString::AWSPREVIOUS}}": {{SecretID: "k", Stage: "AWSPREVIOUS"}},
 		"{{resolve:secretsmanager:k:SecretString:p::" + versionID + "}}": {
-			{SecretID: "k", JSONKey: "p", VersionID: versionID}},
+			{SecretID: "k", JSONKey: "p", VersionID: versionID},
+		},
 		"{{resolve:secretsmanager:" + arn + "}}": {{SecretID: arn}},
 		"{{resolve:secretsmanager:" + arn + ":SecretString:p:AWSCURRENT:}}": {
-			{SecretID: arn, JSONKey: "p", Stage: "AWSCURRENT"}},
+			{SecretID: arn, JSONKey: "p", Stage: "AWSCURRENT"},
+		},
 		"a {{resolve:secretsmanager:k1}}{{resolve:secretsmanager:k2}} b {{resolve:secretsmanager:k1}}": {
-			{SecretID: "k1"}, {SecretID: "k2"}, {SecretID: "k1"}},
+			{SecretID: "k1"}, {SecretID: "k2"}, {SecretID: "k1"},
+		},
 	}
 	for text, want := range tests {
 		got, err := reference.Find(text)

@@ -18,8 +18,10 @@ func TestShort(t *testing.T) {
 		return &smithy.OperationError{ServiceID: "S", OperationName: "Op", Err: err}
 	}
 	api := &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
-	send := &url.Error{Op: "Get", Err: context.Canceled,
-		URL: "http://127.0.0.1:1/configuration?configuration_token=SESSION"}
+	send := &url.Error{
+		Op: "Get", Err: context.Canceled,
+		URL: "http://127.0.0.1:1/configuration?configuration_token=SESSION",
+	}
 	tests := []struct {
 		err  error
 		want string
@@ -28,8 +30,10 @@ func TestShort(t *testing.T) {
 		{operation(api), "ThrottlingException: Rate exceeded", "ThrottlingException"},
 		{operation(&smithy.GenericAPIError{Code: "Bare"}), "Bare", "Bare"},
 		{operation(send), "no answer from 127.0.0.1:1: context canceled", ""},
-		{operation(&smithy.DeserializationError{Err: errors.New("x"), Snapshot: []byte("y")}),
-			"the answer cannot be read", ""},
+		{
+			operation(&smithy.DeserializationError{Err: errors.New("x"), Snapshot: []byte("y")}),
+			"the answer cannot be read", "",
+		},
 		{operation(problem.New(problem.Denied, "hint", "no token file")), "no token file", ""},
 		{errors.New("other"), "other", ""},
 	}

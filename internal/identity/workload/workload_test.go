@@ -45,8 +45,10 @@ type network func(*http.Request) (*http.Response, error)
 func (n network) Do(r *http.Request) (*http.Response, error) { return n(r) }
 
 func answer(status int, body string) (*http.Response, error) {
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"text/xml"}},
-		Body: io.NopCloser(strings.NewReader(body))}, nil
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"text/xml"}},
+		Body: io.NopCloser(strings.NewReader(body)),
+	}, nil
 }
 
 func refuse(status int, code, message string) network {
@@ -68,8 +70,10 @@ func pod(t *testing.T, more ...string) (getenv func(string) string, tokenFile st
 	t.Helper()
 	tokenFile = filepath.Join(t.TempDir(), "token")
 	write(t, tokenFile, token(payload)+"\n")
-	env := map[string]string{"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": tokenFile, "AWS_REGION": "eu-west-1",
-		"AWS_ROLE_SESSION_NAME": "pod-1"}
+	env := map[string]string{
+		"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": tokenFile, "AWS_REGION": "eu-west-1",
+		"AWS_ROLE_SESSION_NAME": "pod-1",
+	}
 	for i := 0; i < len(more); i += 2 {
 		env[more[i]] = more[i+1]
 	}
@@ -79,7 +83,8 @@ func pod(t *testing.T, more ...string) (getenv func(string) string, tokenFile st
 func TestExchange(t *testing.T) {
 	getenv, file := pod(t)
 	var sent []string
-	cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv,
+	cfg, err := workload.Config(t.Context(), workload.Options{
+		Getenv: getenv,
 		HTTPClient: network(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Host != "sts.eu-west-1.amazonaws.com" || r.Header.Get("Authorization") != "" {
 				t.Errorf("asked %s, signed %q", r.URL, r.Header.Get("Authorization"))
@@ -93,7 +98,8 @@ func TestExchange(t *testing.T) {
 			return answer(200, `<R><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAFAKE</AccessKeyId>`+
 				`<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>`+expired+`</Expiration>`+
 				`</Credentials></AssumeRoleWithWebIdentityResult></R>`)
-		})})
+		}),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,40 +126,64 @@ func TestExchangeFails(t *testing.T) {
 		text    string // of the error
 		hint    string
 	}{
-		{name: "trust policy",
+		{
+			name:    "trust policy",
 			network: refuse(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
 			text:    "assuming role " + role + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
-			hint:    "trust policy of " + role + " must allow " + who},
-		{name: "expired token", network: refuse(400, "ExpiredTokenException", "Token expired"),
+			hint:    "trust policy of " + role + " must allow " + who,
+		},
+		{
+			name: "expired token", network: refuse(400, "ExpiredTokenException", "Token expired"),
 			text: "ExpiredTokenException: Token expired",
-			hint: "expired at 2023-11-15T22:13:20Z; mount it as a projected volume"},
-		{name: "invalid token", network: refuse(400, "InvalidIdentityToken", "No OpenIDConnect provider found"),
+			hint: "expired at 2023-11-15T22:13:20Z; mount it as a projected volume",
+		},
+		{
+			name: "invalid token", network: refuse(400, "InvalidIdentityToken", "No OpenIDConnect provider found"),
 			text: "InvalidIdentityToken: No OpenIDConnect provider",
-			hint: "create the IAM OIDC provider of issuer " + issuer + " in the account of " + role},
-		{name: "clock skew", network: refuse(400, "InvalidIdentityToken", "Token used before issued"),
+			hint: "create the IAM OIDC provider of issuer " + issuer + " in the account of " + role,
+		},
+		{
+			name: "clock skew", network: refuse(400, "InvalidIdentityToken", "Token used before issued"),
 			text: "InvalidIdentityToken",
 			hint: "a wrong clock on this node or the issuer shows as this, too (sub " + subject +
-				", aud sts.amazonaws.com, issued at 2023-11-14T22:13:20Z)"},
-		{name: "audience", network: refuse(403, "IDPRejectedClaim", "rejected"), text: "IDPRejectedClaim",
-			hint: "add aud sts.amazonaws.com to the audiences of the IAM OIDC provider of issuer " + issuer},
-		{name: "issuer unreachable", network: refuse(400, "IDPCommunicationError", "timeout"),
-			text: "IDPCommunicationError", hint: "STS must reach " + issuer + "/.well-known/openid-configuration"},
-		{name: "region", network: refuse(403, "RegionDisabledException", "off"), text: "RegionDisabledException",
-			hint: "activate STS in region eu-west-1"},
-		{name: "role name", network: refuse(400, "ValidationError", "bad"), text: "ValidationError",
-			hint: "check that AWS_ROLE_ARN"},
-		{name: "something else", network: refuse(400, "PackedPolicyTooLarge", "big"), text: "PackedPolicyTooLarge",
-			hint: "the token has " + who},
+				", aud sts.amazonaws.com, issued at 2023-11-14T22:13:20Z)",
+		},
+		{
+			name: "audience", network: refuse(403, "IDPRejectedClaim", "rejected"), text: "IDPRejectedClaim",
+			hint: "add aud sts.amazonaws.com to the audiences of the IAM OIDC provider of issuer " + issuer,
+		},
+		{
+			name: "issuer unreachable", network: refuse(400, "IDPCommunicationError", "timeout"),
+			text: "IDPCommunicationError", hint: "STS must reach " + issuer + "/.well-known/openid-configuration",
+		},
+		{
+			name: "region", network: refuse(403, "RegionDisabledException", "off"), text: "RegionDisabledException",
+			hint: "activate STS in region eu-west-1",
+		},
+		{
+			name: "role name", network: refuse(400, "ValidationError", "bad"), text: "ValidationError",
+			hint: "check that AWS_ROLE_ARN",
+		},
+		{
+			name: "something else", network: refuse(400, "PackedPolicyTooLarge", "big"), text: "PackedPolicyTooLarge",
+			hint: "the token has " + who,
+		},
 		{name: "STS unreachable", network: func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no route to host")}
 		}, text: "no route to host", hint: "let this pod reach STS in region eu-west-1"},
-		{name: "no token file", spoil: func(t *testing.T, file string) { _ = os.Remove(file) },
-			text: "reading the web identity token of role " + role + ": open ", hint: "names a file that is not mounted"},
-		{name: "empty token file", spoil: func(t *testing.T, file string) { write(t, file, "\n") },
-			text: "token is empty", hint: "projected volume"},
-		{name: "not a token", network: refuse(403, "AccessDenied", "no"),
+		{
+			name: "no token file", spoil: func(t *testing.T, file string) { _ = os.Remove(file) },
+			text: "reading the web identity token of role " + role + ": open ", hint: "names a file that is not mounted",
+		},
+		{
+			name: "empty token file", spoil: func(t *testing.T, file string) { write(t, file, "\n") },
+			text: "token is empty", hint: "projected volume",
+		},
+		{
+			name: "not a token", network: refuse(403, "AccessDenied", "no"),
 			spoil: func(t *testing.T, file string) { write(t, file, canary) },
-			text:  "AccessDenied", hint: "must allow sub (unknown) and aud (unknown) of issuer (unknown)"},
+			text:  "AccessDenied", hint: "must allow sub (unknown) and aud (unknown) of issuer (unknown)",
+		},
 		{name: "hostile claims", network: refuse(403, "AccessDenied", "no"), spoil: func(t *testing.T, file string) {
 			write(t, file, token(`{"sub":"a\nhint: b","aud":"`+strings.Repeat("x", 1000)+`","iss":"i"}`))
 		}, text: "AccessDenied", hint: `must allow sub "a\nhint: b" and aud "xxx`},
@@ -208,8 +238,10 @@ func TestTokenFileThatComesLater(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	static := []string{"AWS_ROLE_ARN", "", "AWS_WEB_IDENTITY_TOKEN_FILE", "", "AWS_ACCESS_KEY_ID", "AKIAFAKE",
-		"AWS_SECRET_ACCESS_KEY", "not-a-real-key"}
+	static := []string{
+		"AWS_ROLE_ARN", "", "AWS_WEB_IDENTITY_TOKEN_FILE", "", "AWS_ACCESS_KEY_ID", "AKIAFAKE",
+		"AWS_SECRET_ACCESS_KEY", "not-a-real-key",
+	}
 	tests := []struct {
 		name  string
 		env   []string
@@ -220,16 +252,24 @@ func TestEnvironment(t *testing.T) {
 		{name: "web identity"},
 		{name: "default region", env: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "eu-west-1"}},
 		{name: "no region", env: []string{"AWS_REGION", ""}, text: "no region", hint: "set AWS_REGION"},
-		{name: "no role", env: []string{"AWS_ROLE_ARN", ""}, text: "AWS_ROLE_ARN is not",
-			hint: "eks.amazonaws.com/role-arn"},
-		{name: "no token", env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", ""}, text: role,
-			hint: "eks.amazonaws.com/role-arn"},
+		{
+			name: "no role", env: []string{"AWS_ROLE_ARN", ""}, text: "AWS_ROLE_ARN is not",
+			hint: "eks.amazonaws.com/role-arn",
+		},
+		{
+			name: "no token", env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", ""}, text: role,
+			hint: "eks.amazonaws.com/role-arn",
+		},
 		{name: "nothing", env: static[:4], text: "no web identity", hint: "eks.amazonaws.com/role-arn"},
-		{name: "static keys", env: static, text: "static keys in AWS_ACCESS_KEY_ID are refused",
-			hint: "use a web identity"},
+		{
+			name: "static keys", env: static, text: "static keys in AWS_ACCESS_KEY_ID are refused",
+			hint: "use a web identity",
+		},
 		{name: "static keys allowed", env: static, allow: true},
-		{name: "bad endpoint", env: []string{"AWS_ENDPOINT_URL", "localhost:4566"}, text: "AWS_ENDPOINT_URL is not a URL",
-			hint: "http://127.0.0.1:4566"},
+		{
+			name: "bad endpoint", env: []string{"AWS_ENDPOINT_URL", "localhost:4566"}, text: "AWS_ENDPOINT_URL is not a URL",
+			hint: "http://127.0.0.1:4566",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -264,20 +304,26 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"AWS's own", nil, "appconfigdata.eu-west-1.amazonaws.com"},
 		{"for all", []string{"AWS_ENDPOINT_URL", "http://127.0.0.1:1"}, "127.0.0.1:1"},
-		{"for the service", []string{"AWS_ENDPOINT_URL", "http://127.0.0.1:1",
-			"AWS_ENDPOINT_URL_APPCONFIGDATA", "http://127.0.0.1:2"}, "127.0.0.1:2"},
+		{"for the service", []string{
+			"AWS_ENDPOINT_URL", "http://127.0.0.1:1",
+			"AWS_ENDPOINT_URL_APPCONFIGDATA", "http://127.0.0.1:2",
+		}, "127.0.0.1:2"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			env := append([]string{"AWS_ROLE_ARN", "", "AWS_WEB_IDENTITY_TOKEN_FILE", "", "AWS_ACCESS_KEY_ID", "AKIAFAKE",
-				"AWS_SECRET_ACCESS_KEY", "not-a-real-key"}, test.env...)
+			env := append([]string{
+				"AWS_ROLE_ARN", "", "AWS_WEB_IDENTITY_TOKEN_FILE", "", "AWS_ACCESS_KEY_ID", "AKIAFAKE",
+				"AWS_SECRET_ACCESS_KEY", "not-a-real-key",
+			}, test.env...)
 			getenv, _ := pod(t, env...)
 			asked := ""
-			cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, AllowStatic: true,
+			cfg, err := workload.Config(t.Context(), workload.Options{
+				Getenv: getenv, AllowStatic: true,
 				HTTPClient: network(func(r *http.Request) (*http.Response, error) {
 					asked = r.URL.Host
 					return answer(400, "{}")
-				})})
+				}),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +360,7 @@ func TestExplain(t *testing.T) {
 	}
 	explained := problem.New(problem.Failed, "done", "x: %w", skewed)
 	for _, err := range []error{explained, context.Canceled, nil} {
-		if got := workload.Explain(err); got != err {
+		if got := workload.Explain(err); got != err { //nolint:errorlint // the very same error
 			t.Errorf("%v became %v", err, got)
 		}
 	}

@@ -169,7 +169,7 @@ func (s *Store) walk(ctx context.Context, prefix string) ([]objstore.Info, error
 		}
 		key := filepath.ToSlash(rel)
 		if !strings.HasPrefix(key, prefix) || objstore.CheckKey(key) != nil {
-			return nil
+			return nil //nolint:nilerr // not a key of ours, such as a temporary file
 		}
 		info, err := d.Info()
 		if err != nil {

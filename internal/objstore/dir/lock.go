@@ -28,7 +28,7 @@ func lock(ctx context.Context, root string) (unlock func(), err error) {
 		return func() { _ = f.Close() }, nil // closing the only descriptor releases the lock
 	case <-ctx.Done():
 		go func() {
-			<-acquired
+			<-acquired //nolint:errcheck // the lock may come after all; closing gives it back
 			_ = f.Close()
 		}()
 		return nil, fmt.Errorf("waiting for the lock %s: %w", f.Name(), ctx.Err())

@@ -53,7 +53,12 @@ type stored struct {
 var _ objstore.Store = (*Store)(nil)
 
 // New makes an empty store.
-func New() *Store { return &Store{Now: time.Now, objects: map[string]stored{}} }
+func New() *Store {
+	return &Store{
+		Now:     time.Now, //nolint:forbidigo // the default of the injected clock
+		objects: map[string]stored{},
+	}
+}
 
 // Get implements objstore.Store.
 func (s *Store) Get(ctx context.Context, key string) (objstore.Object, error) {

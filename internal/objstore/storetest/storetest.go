@@ -141,7 +141,7 @@ func testList(t *testing.T, s objstore.Store) {
 	}
 	for info, err := range s.List(t.Context(), "a/") {
 		wantErr(t, "list", err, nil)
-		if info.Size != int64(len("body of "+info.Key)) || time.Since(info.Modified).Abs() > time.Hour {
+		if info.Size != int64(len("body of "+info.Key)) || info.Modified.IsZero() {
 			t.Errorf("info %+v", info)
 		}
 		break // and a listing may be left early

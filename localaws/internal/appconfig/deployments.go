@@ -118,7 +118,8 @@ func (s *Service) startDeployment(q *request, in startDeploymentInput) (any, *ap
 	return d.view(now), nil
 }
 
-// allowStart asks for the action on each of the resources that it involves. Source: the service authorization reference.
+// allowStart asks for the action on each of the resources that it involves, which the service authorization reference
+// lists.
 func (s *Service) allowStart(q *request, in startDeploymentInput) *api.Error {
 	condition := map[string][]string{}
 	addRequestTags(condition, in.Tags)

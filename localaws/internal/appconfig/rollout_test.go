@@ -82,18 +82,30 @@ func TestCourse(t *testing.T) {
 		"start":       {r, 0, deploying, 0, -1, "DEPLOYMENT_STARTED@0"},
 		"first step":  {r, 1, deploying, 50, -1, "PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0"},
 		"just before": {r, 2.99, deploying, 100, -1, "PERCENTAGE_UPDATED@2 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0"},
-		"baking": {r, 3, baking, 100, -1,
-			"BAKE_TIME_STARTED@3 PERCENTAGE_UPDATED@2 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0"},
-		"complete": {r, 5, complete, 100, 5,
-			"DEPLOYMENT_COMPLETED@5 BAKE_TIME_STARTED@3 PERCENTAGE_UPDATED@2 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0"},
-		"rolled back": {stopped(1.5), 60, rolledBack, 0, 1.5,
-			"ROLLBACK_COMPLETED@1.5 ROLLBACK_STARTED@1.5 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0"},
+		"baking": {
+			r, 3, baking, 100, -1,
+			"BAKE_TIME_STARTED@3 PERCENTAGE_UPDATED@2 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0",
+		},
+		"complete": {
+			r, 5, complete, 100, 5,
+			"DEPLOYMENT_COMPLETED@5 BAKE_TIME_STARTED@3 PERCENTAGE_UPDATED@2 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0",
+		},
+		"rolled back": {
+			stopped(1.5), 60, rolledBack, 0, 1.5,
+			"ROLLBACK_COMPLETED@1.5 ROLLBACK_STARTED@1.5 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0",
+		},
 		"reverted": {stopped(7), 60, reverted, 0, 5, "REVERT_COMPLETED@7 DEPLOYMENT_COMPLETED@5 BAKE_TIME_STARTED@3 " +
 			"PERCENTAGE_UPDATED@2 PERCENTAGE_UPDATED@1 DEPLOYMENT_STARTED@0"},
-		"at once": {rollout{growth: linear, factor: 100, started: start, bake: time.Minute}, 0, baking, 100, -1,
-			"BAKE_TIME_STARTED@0 PERCENTAGE_UPDATED@0 DEPLOYMENT_STARTED@0"},
-		"at once, no bake": {rollout{growth: linear, factor: 100, started: start}, 0, complete, 100, 0,
-			"DEPLOYMENT_COMPLETED@0 BAKE_TIME_STARTED@0 PERCENTAGE_UPDATED@0 DEPLOYMENT_STARTED@0"},
+		"at once": {
+			rollout{growth: linear, factor: 100, started: start, bake: time.Minute},
+			0, baking, 100, -1,
+			"BAKE_TIME_STARTED@0 PERCENTAGE_UPDATED@0 DEPLOYMENT_STARTED@0",
+		},
+		"at once, no bake": {
+			rollout{growth: linear, factor: 100, started: start},
+			0, complete, 100, 0,
+			"DEPLOYMENT_COMPLETED@0 BAKE_TIME_STARTED@0 PERCENTAGE_UPDATED@0 DEPLOYMENT_STARTED@0",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := at(tc.now)

@@ -72,11 +72,15 @@ var routes = []route{
 	{"POST", "/deploymentstrategies", "CreateDeploymentStrategy", everything, 201, on((*Service).createStrategy)},
 	{"GET", "/deploymentstrategies", "ListDeploymentStrategies", everything, 200, (*Service).listStrategies},
 	{"GET", "/deploymentstrategies/{strategy}", "GetDeploymentStrategy", stratResource, 200, (*Service).getStrategy},
-	{"PATCH", "/deploymentstrategies/{strategy}", "UpdateDeploymentStrategy", stratResource, 200,
-		on((*Service).updateStrategy)},
+	{
+		"PATCH", "/deploymentstrategies/{strategy}", "UpdateDeploymentStrategy", stratResource, 200,
+		on((*Service).updateStrategy),
+	},
 	// the path is misspelt in the service's own model
-	{"DELETE", "/deployementstrategies/{strategy}", "DeleteDeploymentStrategy", stratResource, 204,
-		(*Service).deleteStrategy},
+	{
+		"DELETE", "/deployementstrategies/{strategy}", "DeleteDeploymentStrategy", stratResource, 204,
+		(*Service).deleteStrategy,
+	},
 
 	{"POST", deploysPath, "StartDeployment", asksItself, 201, on((*Service).startDeployment)},
 	{"GET", deploysPath, "ListDeployments", envResource, 200, (*Service).listDeployments},

@@ -132,13 +132,19 @@ func TestRefusals(t *testing.T) {
 		{"attached policy", []action{
 			reader, createPolicy("p", allowGet), attach("r", "p"), attach("r", "p"), deleteManaged("p"),
 		}, "DeleteConflict", 409},
-		{"policy with versions", []action{createPolicy("p", allowGet), addVersion("p"), deleteManaged("p")},
-			"DeleteConflict", 409},
+		{
+			"policy with versions",
+			[]action{createPolicy("p", allowGet), addVersion("p"), deleteManaged("p")},
+			"DeleteConflict", 409,
+		},
 		{"default version", []action{createPolicy("p", allowGet), deleteVersion("p", "v1")}, "DeleteConflict", 409},
 
 		{"no JSON", []action{reader, put("r", "p", "{")}, "MalformedPolicyDocument", 400},
-		{"principal in an identity policy", []action{createPolicy("p", onBucket("Allow", "Principal", `"*"`))},
-			"MalformedPolicyDocument", 400},
+		{
+			"principal in an identity policy",
+			[]action{createPolicy("p", onBucket("Allow", "Principal", `"*"`))},
+			"MalformedPolicyDocument", 400,
+		},
 		{"unknown operator", []action{reader, put("r", "p", strings.Replace(allowGet, `"Resource"`,
 			`"Condition":{"Sounds":{"a:b":"c"}},"Resource"`, 1))}, "MalformedPolicyDocument", 400},
 		{"unknown variable", []action{reader, put("r", "p", strings.Replace(allowGet, `"*"`,
@@ -148,15 +154,24 @@ func TestRefusals(t *testing.T) {
 		{"trust without principal", []action{createRole("r", allowGet)}, "MalformedPolicyDocument", 400},
 		{"trust by known services", []action{createRole("r",
 			trust(`{"Service":["appconfig.amazonaws.com","pods.eks.amazonaws.com"]}`))}, "", 0},
-		{"trust by nonsense", []action{createRole("r", trust(`{"Service":"appconfig.example.org"}`))},
-			"MalformedPolicyDocument", 400},
-		{"trust by a wildcard within a name", []action{createRole("r", trust(`{"AWS":"arn:aws:iam::1:role/*"}`))},
-			"MalformedPolicyDocument", 400},
+		{
+			"trust by nonsense",
+			[]action{createRole("r", trust(`{"Service":"appconfig.example.org"}`))},
+			"MalformedPolicyDocument", 400,
+		},
+		{
+			"trust by a wildcard within a name",
+			[]action{createRole("r", trust(`{"AWS":"arn:aws:iam::1:role/*"}`))},
+			"MalformedPolicyDocument", 400,
+		},
 		{"long trust", []action{createRole("r", strings.Replace(trustAll, `"Effect"`,
 			`"Sid":"`+strings.Repeat("x", 2048)+`","Effect"`, 1))}, "LimitExceeded", 409},
 
-		{"long inline policies", []action{reader, put("r", "a", long), put("r", "a", long), put("r", "b", long)},
-			"LimitExceeded", 409},
+		{
+			"long inline policies",
+			[]action{reader, put("r", "a", long), put("r", "a", long), put("r", "b", long)},
+			"LimitExceeded", 409,
+		},
 		{"long managed policy", []action{createPolicy("p", long)}, "LimitExceeded", 409},
 		{"sixth version", append([]action{createPolicy("p", allowGet)}, repeat(5, func(int) action {
 			return addVersion("p")
@@ -167,8 +182,11 @@ func TestRefusals(t *testing.T) {
 
 		{"role name", []action{createRole("a b", trustAll)}, "ValidationError", 400},
 		{"long role name", []action{createRole(strings.Repeat("x", 65), trustAll)}, "ValidationError", 400},
-		{"path", []action{createRole("r", trustAll, func(in *sdk.CreateRoleInput) { in.Path = aws.String("team") })},
-			"ValidationError", 400},
+		{
+			"path",
+			[]action{createRole("r", trustAll, func(in *sdk.CreateRoleInput) { in.Path = aws.String("team") })},
+			"ValidationError", 400,
+		},
 		{"long description", []action{createRole("r", trustAll, func(in *sdk.CreateRoleInput) {
 			in.Description = aws.String(strings.Repeat("x", 1001))
 		})}, "ValidationError", 400},

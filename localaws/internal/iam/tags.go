@@ -72,14 +72,17 @@ func (s *Service) listRoleTags(form url.Values) (any, *api.Error) { return listT
 
 func (s *Service) tagPolicy(form url.Values) (any, *api.Error)   { return tag(form, s.policyTags) }
 func (s *Service) untagPolicy(form url.Values) (any, *api.Error) { return untag(form, s.policyTags) }
+
 func (s *Service) listPolicyTags(form url.Values) (any, *api.Error) {
 	return listTags(form, s.policyTags)
 }
 
 func (s *Service) tagProvider(form url.Values) (any, *api.Error) { return tag(form, s.providerTags) }
+
 func (s *Service) untagProvider(form url.Values) (any, *api.Error) {
 	return untag(form, s.providerTags)
 }
+
 func (s *Service) listProviderTags(form url.Values) (any, *api.Error) {
 	return listTags(form, s.providerTags)
 }

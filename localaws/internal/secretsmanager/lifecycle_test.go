@@ -96,8 +96,10 @@ func TestListing(t *testing.T) {
 	b := newBench(t)
 	ctx, root := t.Context(), b.as("root")
 	for _, s := range []struct{ name, about, key, value string }{
-		{"prod/key", "Ingress key", "env", "prod"}, {"uat/key", "ingress key", "env", "uat"},
-		{"uat/db", "Database", "tier", "uat"}, {"other", "", "", ""},
+		{"prod/key", "Ingress key", "env", "prod"},
+		{"uat/key", "ingress key", "env", "uat"},
+		{"uat/db", "Database", "tier", "uat"},
+		{"other", "", "", ""},
 	} {
 		in := &sm.CreateSecretInput{Name: &s.name, Description: &s.about}
 		if s.key != "" {

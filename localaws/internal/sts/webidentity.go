@@ -124,8 +124,10 @@ func checkClaims(claims jwt.Claims, now time.Time) *api.Error {
 		name    string
 		present bool
 	}{
-		{"sub", claims.Subject != ""}, {"aud", len(claims.Audience) > 0},
-		{"exp", claims.Expiry != nil}, {"iat", claims.IssuedAt != nil},
+		{"sub", claims.Subject != ""},
+		{"aud", len(claims.Audience) > 0},
+		{"exp", claims.Expiry != nil},
+		{"iat", claims.IssuedAt != nil},
 	} {
 		if !required.present {
 			return invalidToken("Missing a required claim: " + required.name)

@@ -51,7 +51,7 @@ func TestWebIdentityBecomesASession(t *testing.T) {
 	got := []string{
 		aws.ToString(out.SubjectFromWebIdentityToken), aws.ToString(out.Provider), aws.ToString(out.Audience),
 		aws.ToString(out.AssumedRoleUser.Arn), aws.ToString(out.AssumedRoleUser.AssumedRoleId),
-		out.Credentials.Expiration.String(), fmt.Sprint(aws.ToInt32(out.PackedPolicySize)),
+		out.Credentials.Expiration.String(), fmt.Sprint(aws.ToInt32(out.PackedPolicySize)), //nolint:staticcheck // what older clients read
 	}
 	want := []string{
 		subject, f.provider(), "sts.amazonaws.com",
@@ -95,14 +95,20 @@ func TestWebIdentityRefusals(t *testing.T) {
 		{name: "last second", claims: change{"exp": time.Date(2030, 1, 2, 3, 4, 6, 0, time.UTC).Unix()}},
 
 		{name: "garbage", token: func(*fixture) string { return "garbage" }, code: "InvalidIdentityToken", status: 400},
-		{name: "too long", token: func(*fixture) string { return strings.Repeat("x", 20_001) },
-			code: "ValidationError", status: 400},
-		{name: "wrong key with the same kid",
+		{
+			name: "too long", token: func(*fixture) string { return strings.Repeat("x", 20_001) },
+			code: "ValidationError", status: 400,
+		},
+		{
+			name:  "wrong key with the same kid",
 			token: func(f *fixture) string { return sign(t, "one", keyTwo, jose.ES256, f.claims(nil)) },
-			code:  "InvalidIdentityToken", status: 400},
-		{name: "unknown kid",
+			code:  "InvalidIdentityToken", status: 400,
+		},
+		{
+			name:  "unknown kid",
 			token: func(f *fixture) string { return sign(t, "two", keyTwo, jose.ES256, f.claims(nil)) },
-			code:  "InvalidIdentityToken", status: 400},
+			code:  "InvalidIdentityToken", status: 400,
+		},
 		{name: "alg none", token: unsigned, code: "InvalidIdentityToken", status: 400},
 		{name: "keyed hash", token: func(f *fixture) string {
 			return sign(t, "one", []byte(strings.Repeat("fake", 8)), jose.HS256, f.claims(nil))
@@ -123,40 +129,60 @@ func TestWebIdentityRefusals(t *testing.T) {
 			f.issuer.keys = []any{key}
 		}, code: "InvalidIdentityToken", status: 400},
 
-		{name: "expired", claims: change{"exp": time.Date(2030, 1, 2, 3, 4, 4, 0, time.UTC).Unix()},
-			code: "ExpiredTokenException", status: 400},
-		{name: "not yet valid", claims: change{"nbf": time.Date(2030, 1, 2, 3, 4, 6, 0, time.UTC).Unix()},
-			code: "IDPRejectedClaim", status: 403},
-		{name: "issued in the future", claims: change{"iat": time.Date(2030, 1, 2, 3, 5, 0, 0, time.UTC).Unix()},
-			code: "IDPRejectedClaim", status: 403},
+		{
+			name: "expired", claims: change{"exp": time.Date(2030, 1, 2, 3, 4, 4, 0, time.UTC).Unix()},
+			code: "ExpiredTokenException", status: 400,
+		},
+		{
+			name: "not yet valid", claims: change{"nbf": time.Date(2030, 1, 2, 3, 4, 6, 0, time.UTC).Unix()},
+			code: "IDPRejectedClaim", status: 403,
+		},
+		{
+			name: "issued in the future", claims: change{"iat": time.Date(2030, 1, 2, 3, 5, 0, 0, time.UTC).Unix()},
+			code: "IDPRejectedClaim", status: 403,
+		},
 		{name: "no expiry", claims: change{"exp": nil}, code: "InvalidIdentityToken", status: 400},
 		{name: "no issue time", claims: change{"iat": nil}, code: "InvalidIdentityToken", status: 400},
 		{name: "no subject", claims: change{"sub": nil}, code: "InvalidIdentityToken", status: 400},
 		{name: "no audience", claims: change{"aud": nil}, code: "InvalidIdentityToken", status: 400},
 		{name: "claim of a wrong type", claims: change{"exp": "soon"}, code: "InvalidIdentityToken", status: 400},
 		{name: "wrong audience", claims: change{"aud": "vault"}, code: "InvalidIdentityToken", status: 400},
-		{name: "two audiences", claims: change{"aud": []string{"sts.amazonaws.com", "vault"}},
-			code: "InvalidIdentityToken", status: 400},
+		{
+			name: "two audiences", claims: change{"aud": []string{"sts.amazonaws.com", "vault"}},
+			code: "InvalidIdentityToken", status: 400,
+		},
 		{name: "another party", claims: change{"azp": "vault"}, code: "InvalidIdentityToken", status: 400},
 
-		{name: "wrong subject", claims: change{"sub": "system:serviceaccount:default:evil"},
-			code: "AccessDenied", status: 403},
+		{
+			name: "wrong subject", claims: change{"sub": "system:serviceaccount:default:evil"},
+			code: "AccessDenied", status: 403,
+		},
 		{name: "unknown issuer", claims: change{"iss": "http://127.0.0.1:1"}, code: "InvalidIdentityToken", status: 400},
-		{name: "issuer of another scheme", before: func(f *fixture) { f.issuer.URL = "https" + f.issuer.URL[4:] },
-			code: "InvalidIdentityToken", status: 400},
+		{
+			name: "issuer of another scheme", before: func(f *fixture) { f.issuer.URL = "https" + f.issuer.URL[4:] },
+			code: "InvalidIdentityToken", status: 400,
+		},
 		{name: "issuer down", before: func(f *fixture) { f.issuer.Close() }, code: "IDPCommunicationError", status: 400},
-		{name: "issuer failing", before: answer(http.StatusServiceUnavailable, ""),
-			code: "IDPCommunicationError", status: 400},
-		{name: "no discovery document", before: answer(http.StatusNotFound, ""),
-			code: "InvalidIdentityToken", status: 400},
-		{name: "broken discovery document", before: answer(http.StatusOK, "<html>"),
-			code: "InvalidIdentityToken", status: 400},
+		{
+			name: "issuer failing", before: answer(http.StatusServiceUnavailable, ""),
+			code: "IDPCommunicationError", status: 400,
+		},
+		{
+			name: "no discovery document", before: answer(http.StatusNotFound, ""),
+			code: "InvalidIdentityToken", status: 400,
+		},
+		{
+			name: "broken discovery document", before: answer(http.StatusOK, "<html>"),
+			code: "InvalidIdentityToken", status: 400,
+		},
 		{name: "endless discovery document", before: func(f *fixture) {
 			answer(http.StatusOK, `{"issuer":"`+f.issuer.URL+`","jwks_uri":"`+f.issuer.URL+`/keys"}`+
 				strings.Repeat(" ", 2<<20))(f)
 		}, code: "InvalidIdentityToken", status: 400},
-		{name: "discovery document of another", before: func(f *fixture) { f.issuer.name = "https://example.org" },
-			code: "InvalidIdentityToken", status: 400},
+		{
+			name: "discovery document of another", before: func(f *fixture) { f.issuer.name = "https://example.org" },
+			code: "InvalidIdentityToken", status: 400,
+		},
 		{name: "keys off the loopback over http", before: func(f *fixture) {
 			answer(http.StatusOK, `{"issuer":"`+f.issuer.URL+`","jwks_uri":"http://192.0.2.1/keys"}`)(f)
 		}, code: "InvalidIdentityToken", status: 400},
@@ -166,8 +192,10 @@ func TestWebIdentityRefusals(t *testing.T) {
 			}
 		}, code: "InvalidIdentityToken", status: 400},
 
-		{name: "no role", input: sdk.AssumeRoleWithWebIdentityInput{RoleArn: aws.String(roleARN + "2")},
-			code: "AccessDenied", status: 403},
+		{
+			name: "no role", input: sdk.AssumeRoleWithWebIdentityInput{RoleArn: aws.String(roleARN + "2")},
+			code: "AccessDenied", status: 403,
+		},
 		{name: "deleted role", before: func(f *fixture) {
 			_, err := f.iam.DeleteRole(f.Context(), &iamsdk.DeleteRoleInput{RoleName: aws.String("collector")})
 			checkError(f.T, err, "", 0)
@@ -178,21 +206,35 @@ func TestWebIdentityRefusals(t *testing.T) {
 			})
 			checkError(f.T, err, "", 0)
 		}, code: "InvalidIdentityToken", status: 400},
-		{name: "not a role", input: sdk.AssumeRoleWithWebIdentityInput{RoleArn: aws.String(strings.Repeat("x", 20))},
-			code: "ValidationError", status: 400},
-		{name: "session name", input: sdk.AssumeRoleWithWebIdentityInput{RoleSessionName: aws.String("a/b")},
-			code: "ValidationError", status: 400},
-		{name: "too short", input: sdk.AssumeRoleWithWebIdentityInput{DurationSeconds: aws.Int32(899)},
-			code: "ValidationError", status: 400},
-		{name: "longer than any role allows", input: sdk.AssumeRoleWithWebIdentityInput{DurationSeconds: aws.Int32(43201)},
-			code: "ValidationError", status: 400},
-		{name: "longer than the role allows", input: sdk.AssumeRoleWithWebIdentityInput{DurationSeconds: aws.Int32(3601)},
-			code: "ValidationError", status: 400},
-		{name: "session policy", input: sdk.AssumeRoleWithWebIdentityInput{Policy: aws.String(`{"Statement":[]}`)},
-			code: "MalformedPolicyDocument", status: 400},
-		{name: "long session policy",
+		{
+			name: "not a role", input: sdk.AssumeRoleWithWebIdentityInput{RoleArn: aws.String(strings.Repeat("x", 20))},
+			code: "ValidationError", status: 400,
+		},
+		{
+			name: "session name", input: sdk.AssumeRoleWithWebIdentityInput{RoleSessionName: aws.String("a/b")},
+			code: "ValidationError", status: 400,
+		},
+		{
+			name: "too short", input: sdk.AssumeRoleWithWebIdentityInput{DurationSeconds: aws.Int32(899)},
+			code: "ValidationError", status: 400,
+		},
+		{
+			name: "longer than any role allows", input: sdk.AssumeRoleWithWebIdentityInput{DurationSeconds: aws.Int32(43201)},
+			code: "ValidationError", status: 400,
+		},
+		{
+			name: "longer than the role allows", input: sdk.AssumeRoleWithWebIdentityInput{DurationSeconds: aws.Int32(3601)},
+			code: "ValidationError", status: 400,
+		},
+		{
+			name: "session policy", input: sdk.AssumeRoleWithWebIdentityInput{Policy: aws.String(`{"Statement":[]}`)},
+			code: "MalformedPolicyDocument", status: 400,
+		},
+		{
+			name:  "long session policy",
 			input: sdk.AssumeRoleWithWebIdentityInput{Policy: aws.String(strings.Repeat(" ", 2049))},
-			code:  "PackedPolicyTooLarge", status: 400},
+			code:  "PackedPolicyTooLarge", status: 400,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

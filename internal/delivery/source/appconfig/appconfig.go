@@ -183,7 +183,8 @@ func (s *Source) read() (texts map[string]string, refs []reference.Reference, er
 
 // item puts what was resolved into the text of one item.
 func (s *Source) item(ctx context.Context, name, text string,
-	resolved map[reference.Reference]reference.Resolved) (delivery.Item, error) {
+	resolved map[reference.Reference]reference.Resolved,
+) (delivery.Item, error) {
 	var versions []string
 	value, err := reference.Expand(ctx, text, func(_ context.Context, ref reference.Reference) (secret.Value, error) {
 		got, ok := resolved[ref]

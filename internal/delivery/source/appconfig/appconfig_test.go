@@ -130,8 +130,10 @@ func TestTokens(t *testing.T) {
 		text           string // of the failure; empty when the source mends it at once
 		calls, session int    // until the change is there, after the first answer
 	}{
-		{"throttled, token kept", func(w http.ResponseWriter, _ func()) { refuse(w, 429, "ThrottlingException", nil) },
-			"ThrottlingException: refused", 2, 0},
+		{
+			"throttled, token kept", func(w http.ResponseWriter, _ func()) { refuse(w, 429, "ThrottlingException", nil) },
+			"ThrottlingException: refused", 2, 0,
+		},
 		{"503 after the effect, new session", func(w http.ResponseWriter, effect func()) {
 			effect()
 			w.WriteHeader(503)
@@ -293,12 +295,22 @@ func TestOpeningFails(t *testing.T) {
 		text    string
 		hint    string
 	}{
-		{"AccessDeniedException", nil, problem.Denied, "AccessDeniedException: refused",
-			"appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration on arn:aws:appconfig:eu-west-1:"},
-		{"ResourceNotFoundException", map[string]any{"ResourceType": "Application"}, problem.Failed,
-			"application not found", "region eu-west-1"},
-		{"ResourceNotFoundException", map[string]any{"ResourceType": "Deployment"}, problem.Failed,
-			"deployment not found", "start-deployment"},
+		{
+			"AccessDeniedException", nil, problem.Denied, "AccessDeniedException: refused",
+			"appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration on arn:aws:appconfig:eu-west-1:",
+		},
+		{
+			"ResourceNotFoundException",
+			map[string]any{"ResourceType": "Application"},
+			problem.Failed,
+			"application not found", "region eu-west-1",
+		},
+		{
+			"ResourceNotFoundException",
+			map[string]any{"ResourceType": "Deployment"},
+			problem.Failed,
+			"deployment not found", "start-deployment",
+		},
 		{"ResourceNotFoundException", nil, problem.Failed, "something not found", "region eu-west-1"},
 		{"ThrottlingException", nil, problem.Failed, "ThrottlingException: refused", ""},
 	}

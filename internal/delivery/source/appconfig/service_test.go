@@ -158,7 +158,8 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 
 func refuseToken(w http.ResponseWriter, problem string) {
 	refuse(w, 400, "BadRequestException", map[string]any{"Reason": "InvalidParameters", "Details": map[string]any{
-		"InvalidParameters": map[string]any{"ConfigurationToken": map[string]any{"Problem": problem}}}})
+		"InvalidParameters": map[string]any{"ConfigurationToken": map[string]any{"Problem": problem}},
+	}})
 }
 
 func refuse(w http.ResponseWriter, status int, code string, members map[string]any) {
@@ -181,7 +182,8 @@ type vault struct {
 }
 
 func (v *vault) Resolve(ctx context.Context, refs []reference.Reference) (
-	map[reference.Reference]reference.Resolved, error) {
+	map[reference.Reference]reference.Resolved, error,
+) {
 	v.calls++
 	if v.err != nil {
 		return nil, v.err
@@ -199,13 +201,17 @@ func (v *vault) Resolve(ctx context.Context, refs []reference.Reference) (
 
 func open(t *testing.T, s *service, url string, change func(*appconfig.Config)) *appconfig.Source {
 	t.Helper()
-	c := appconfig.Config{Application: "app", Environment: "uat", Profile: "otel", Now: s.clock,
-		Items: map[string]string{"a": "a", "b": "/nested/b"}}
+	c := appconfig.Config{
+		Application: "app", Environment: "uat", Profile: "otel", Now: s.clock,
+		Items: map[string]string{"a": "a", "b": "/nested/b"},
+	}
 	if change != nil {
 		change(&c)
 	}
-	source, err := appconfig.New(aws.Config{Region: "eu-west-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAFAKE", "not-a-real-key", "")}, c)
+	source, err := appconfig.New(aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAFAKE", "not-a-real-key", ""),
+	}, c)
 	if err != nil {
 		t.Fatal(err)
 	}

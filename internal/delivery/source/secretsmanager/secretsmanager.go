@@ -43,8 +43,10 @@ type held struct {
 
 // New makes a resolver that reads with the identity, region and endpoint of cfg.
 func New(cfg aws.Config) *Resolver {
-	return &Resolver{client: secretsmanager.NewFromConfig(cfg), config: cfg,
-		pinned: map[read]held{}}
+	return &Resolver{
+		client: secretsmanager.NewFromConfig(cfg), config: cfg,
+		pinned: map[read]held{},
+	}
 }
 
 // Resolve gives what each of refs stands for, or an error for the first that cannot be had. References to one version
@@ -54,7 +56,8 @@ func New(cfg aws.Config) *Resolver {
 // A version that is staged as AWSPENDING is given only to a reference that pins it by its id: a rotation that failed
 // may leave the label on a version that nobody finished.
 func (r *Resolver) Resolve(ctx context.Context, refs []reference.Reference) (
-	map[reference.Reference]reference.Resolved, error) {
+	map[reference.Reference]reference.Resolved, error,
+) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	reads := map[read]held{}

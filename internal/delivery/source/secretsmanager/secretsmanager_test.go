@@ -112,8 +112,12 @@ func TestResolve(t *testing.T) {
 			}
 		}
 	}
-	once := []request{{SecretId: "k", VersionStage: "AWSCURRENT"}, {SecretId: "k", VersionStage: "AWSPREVIOUS"},
-		{SecretId: "k", VersionId: v1}, {SecretId: "binary", VersionStage: "AWSCURRENT"}}
+	once := []request{
+		{SecretId: "k", VersionStage: "AWSCURRENT"},
+		{SecretId: "k", VersionStage: "AWSPREVIOUS"},
+		{SecretId: "k", VersionId: v1},
+		{SecretId: "binary", VersionStage: "AWSCURRENT"},
+	}
 	wantRequests := append(once, once[0], once[1], once[3]) // the pinned version is not read again
 	if diff := cmp.Diff(wantRequests, s.requests); diff != "" {
 		t.Errorf("requests (-want +got)\n%s", diff)
@@ -151,30 +155,59 @@ func TestFailures(t *testing.T) {
 		kind        problem.Kind
 		text, hints string
 	}{
-		{"access denied", refuse("AccessDeniedException", "User: x is not authorized"), ref, problem.Denied,
+		{
+			"access denied", refuse("AccessDeniedException", "User: x is not authorized"), ref, problem.Denied,
 			"reading secret team/key (stage AWSCURRENT): AccessDeniedException: User: x is not authorized",
 			`"secretsmanager:GetSecretValue","Resource":"` +
-				`arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????"`},
-		{"access denied by ARN", refuse("AccessDeniedException", "no"), reference.Reference{SecretID: arn}, problem.Denied,
-			"AccessDeniedException", `"Resource":"` + arn + `"`},
-		{"no KMS access", refuse("AccessDeniedException", "Access to KMS is not allowed"), ref, problem.Denied,
-			"KMS", "kms:ViaService = secretsmanager.eu-west-1.amazonaws.com"},
-		{"decryption", refuse("DecryptionFailure", "cannot decrypt"), ref, problem.Denied,
-			"DecryptionFailure", "kms:Decrypt"},
-		{"not found", refuse("ResourceNotFoundException", "can't find"), ref, problem.Failed,
-			"team/key", "check the name and the stage in region eu-west-1"},
-		{"version not found", refuse("ResourceNotFoundException", "can't find"),
-			reference.Reference{SecretID: "k", VersionID: v1}, problem.Failed, "version " + v1, "the version in region"},
-		{"deleted", refuse("InvalidRequestException", "it was marked for deletion"), ref, problem.Failed, "team/key",
-			"aws secretsmanager restore-secret --secret-id team/key"},
+				`arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????"`,
+		},
+		{
+			"access denied by ARN", refuse("AccessDeniedException", "no"),
+			reference.Reference{SecretID: arn},
+			problem.Denied,
+			"AccessDeniedException", `"Resource":"` + arn + `"`,
+		},
+		{
+			"no KMS access", refuse("AccessDeniedException", "Access to KMS is not allowed"), ref, problem.Denied,
+			"KMS", "kms:ViaService = secretsmanager.eu-west-1.amazonaws.com",
+		},
+		{
+			"decryption", refuse("DecryptionFailure", "cannot decrypt"), ref, problem.Denied,
+			"DecryptionFailure", "kms:Decrypt",
+		},
+		{
+			"not found", refuse("ResourceNotFoundException", "can't find"), ref, problem.Failed,
+			"team/key", "check the name and the stage in region eu-west-1",
+		},
+		{
+			"version not found", refuse("ResourceNotFoundException", "can't find"),
+			reference.Reference{SecretID: "k", VersionID: v1},
+			problem.Failed, "version " + v1, "the version in region",
+		},
+		{
+			"deleted", refuse("InvalidRequestException", "it was marked for deletion"), ref, problem.Failed, "team/key",
+			"aws secretsmanager restore-secret --secret-id team/key",
+		},
 		{"throttled", refuse("ThrottlingException", "Rate exceeded"), ref, problem.Failed, "Rate exceeded", ""},
-		{"pending", vault, reference.Reference{SecretID: "k", Stage: "AWSPENDING"}, problem.Refused,
-			"stage AWSPENDING is not delivered", "AWSCURRENT"},
+		{
+			"pending", vault,
+			reference.Reference{SecretID: "k", Stage: "AWSPENDING"},
+			problem.Refused,
+			"stage AWSPENDING is not delivered", "AWSCURRENT",
+		},
 		{"empty", vault, reference.Reference{SecretID: "empty"}, problem.Refused, "is empty", "put-secret-value"},
-		{"no such JSON key", vault, reference.Reference{SecretID: "k", JSONKey: "none"}, problem.Refused,
-			"secret k: field none is missing", "JSON key"},
-		{"not JSON", vault, reference.Reference{SecretID: "plain", JSONKey: "key"}, problem.Refused,
-			"secret plain has no key key: it is not valid JSON", "JSON key"},
+		{
+			"no such JSON key", vault,
+			reference.Reference{SecretID: "k", JSONKey: "none"},
+			problem.Refused,
+			"secret k: field none is missing", "JSON key",
+		},
+		{
+			"not JSON", vault,
+			reference.Reference{SecretID: "plain", JSONKey: "key"},
+			problem.Refused,
+			"secret plain has no key key: it is not valid JSON", "JSON key",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
