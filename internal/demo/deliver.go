@@ -73,7 +73,7 @@ func deliver(ctx context.Context, r *run) ([]string, error) {
 }
 
 func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
-	env, err := r.podEnvironment(r.cluster, serviceAccount(account), r.Prod.RoleARN, name)
+	env, err := r.podEnvironment(r.cluster, serviceAccount(r.workload.serviceAccount), r.workload.roleARN, name)
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +85,10 @@ func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
 		name: name, file: filepath.Join(folder, keyItem),
 		done: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
+	names := strings.SplitN(r.workload.agent["PINNACE_APPCONFIG"]+"//", "/", 4)
 	config := agent.Config{
-		Application: application, Environment: r.Prod.Name, Profile: profile,
-		Files: []agent.FileTarget{{Item: keyItem, Path: p.file}}, Mode: 0o440,
+		Application: names[0], Environment: names[1], Profile: names[2],
+		Files: []agent.FileTarget{{Item: keyItem, Path: p.file, Token: true}}, Mode: 0o440,
 		PollInterval: pollInterval, Getenv: env, Wait: r.clock.Wait, Now: r.clock.Now,
 		Log: r.log, OnChange: p.took,
 	}

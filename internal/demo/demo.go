@@ -85,7 +85,7 @@ var steps = []step{
 	{"provision", "one account: bucket, secrets, AppConfig, identities, least-privilege roles", true, provision},
 	{"publish", "a chart is published while others push to the same index; none is lost", true, publish},
 	{"pull", "Helm's own repository code finds the chart and its digest", true, pull},
-	{"render", "one chart renders for uat and prod, with no key in any manifest", false, render},
+	{"render", "one chart renders for uat and prod, with no key in any manifest", true, render},
 	{"identity", "a pod's token becomes a session of its own role, and of nothing wider", true, whoAmI},
 	{"deliver", "each pod gets its key through AppConfig and Secrets Manager", true, deliver},
 	{"export", "telemetry is accepted with the delivered key", true, export},
@@ -116,6 +116,7 @@ type run struct {
 	// publisherRole is the role of the pipeline's jobs that publish.
 	publisherRole string
 	manifests     []string
+	workload      workload // that the manifests describe
 	ingress       *ingress
 	pods          []*pod
 	exporters     []*exporter

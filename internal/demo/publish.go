@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,10 +16,8 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/objstore/s3"
 )
 
-const (
-	chartName   = "opentelemetry" // the chart that the demo is about
-	kubeVersion = "v1.33.0"       // of the cluster that it renders for
-)
+// chartName is the chart that the demo is about.
+const chartName = "opentelemetry"
 
 // publish pushes the collector's chart while others push charts of their own, each with the pipeline's identity.
 func publish(ctx context.Context, r *run) ([]string, error) {
@@ -136,41 +133,6 @@ func pull(ctx context.Context, r *run) ([]string, error) {
 		return nil, err
 	}
 	return []string{fmt.Sprintf("%s-%s.tgz, %d bytes", chartName, versions[0].Version, len(r.archive))}, nil
-}
-
-// render renders the one chart for both environments and looks for what must not be there.
-func render(_ context.Context, r *run) ([]string, error) {
-	var detail []string
-	for _, e := range []*Environment{r.UAT, r.Prod} {
-		values, err := os.ReadFile(filepath.Join(r.Dir, "charts", chartName, "values-"+e.Name+".yaml"))
-		if err != nil {
-			return nil, err
-		}
-		manifests, err := chartrepo.Render(r.archive, chartrepo.RenderOptions{
-			Release: "otel", Namespace: namespace, KubeVersion: kubeVersion, Values: [][]byte{values, e.overrides()},
-		})
-		if err != nil {
-			return nil, err
-		}
-		all := ""
-		for _, manifest := range manifests {
-			all += manifest + "\n---\n"
-		}
-		if strings.Contains(all, r.opts.KeyMark) || strings.Contains(all, string(e.Key.Reveal())) {
-			return nil, errors.New("a manifest of " + e.Name + " holds the key")
-		}
-		if !strings.Contains(all, e.RoleARN) {
-			return nil, fmt.Errorf("no manifest of %s names the role %s", e.Name, e.RoleARN)
-		}
-		r.manifests = append(r.manifests, all)
-		detail = append(detail, fmt.Sprintf("%s: %d manifests, service account → %s", e.Name, len(manifests), e.RoleARN))
-	}
-	return detail, nil
-}
-
-// overrides are the values that only the account knows.
-func (e *Environment) overrides() []byte {
-	return fmt.Appendf(nil, "aws: {roleArn: %q}\n", e.RoleARN)
 }
 
 // overwrite tries to publish other bytes under a published version, first as pinnace, then as a client that does not
