@@ -46,9 +46,9 @@ func (s *Service) putPolicy(r *request) *api.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if block := r.bucket.publicBlock; policy.public && block != nil && block.BlockPublicPolicy {
-		return api.Errorf("AccessDenied", http.StatusForbidden, "User: %s is not authorized to perform: s3:PutBucketPolicy "+
-			"on resource: %q because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public "+
-			"Access.", r.Principal.ARN, arn(r.bucketName, ""))
+		return api.Errorf("AccessDenied", http.StatusForbidden, "User: %s is not authorized to perform: "+
+			"s3:PutBucketPolicy on resource: %q because public policies are prevented by the BlockPublicPolicy setting in "+
+			"S3 Block Public Access.", r.Principal.ARN, arn(r.bucketName, ""))
 	}
 	r.bucket.policy = policy
 	s.write(r, http.StatusNoContent, nil)

@@ -22,73 +22,79 @@ const (
 		`"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-fake"}}}]}`
 )
 
-// TestQuestions is what each call asks Access: the actions, with their resources and conditions.
+const bucketARN, keyARN = "arn:aws:s3:::charts", "arn:aws:s3:::charts/key"
+
+var (
+	created = map[string][]string{"s3:ObjectCreationOperation": {"true"}}
+	prepare = map[string][]string{"s3:ObjectCreationOperation": {"false"}}
+	none    = map[string][]string{}
+)
+
+// questions is what each call asks Access: the actions, with their resources and conditions.
+var questions = []struct {
+	method, path string
+	headers      []string
+	want         []api.Question
+}{
+	{"GET", "/", nil, []api.Question{{Action: "s3:ListAllMyBuckets", Resource: "*", Condition: none}}},
+	{"PUT", "/fresh", nil, []api.Question{{Action: "s3:CreateBucket", Resource: "arn:aws:s3:::fresh", Condition: none}}},
+	{"HEAD", "/charts", nil, []api.Question{{Action: "s3:ListBucket", Resource: bucketARN, Condition: none}}},
+	{"GET", "/charts?list-type=2&prefix=p/&delimiter=/&max-keys=5", nil, []api.Question{{
+		Action: "s3:ListBucket", Resource: bucketARN, Condition: map[string][]string{
+			"s3:prefix": {"p/"}, "s3:delimiter": {"/"}, "s3:max-keys": {"5"},
+		},
+	}}},
+	{"GET", "/charts?versions&prefix=p", nil, []api.Question{{
+		Action: "s3:ListBucketVersions", Resource: bucketARN, Condition: map[string][]string{"s3:prefix": {"p"}},
+	}}},
+	{"GET", "/charts/key", nil, []api.Question{{Action: "s3:GetObject", Resource: keyARN, Condition: none}}},
+	{"HEAD", "/charts/key?versionId=null", nil, []api.Question{{
+		Action: "s3:GetObjectVersion", Resource: keyARN, Condition: map[string][]string{"s3:VersionId": {"null"}},
+	}}},
+	{"GET", "/charts/gone", nil, []api.Question{
+		{Action: "s3:GetObject", Resource: "arn:aws:s3:::charts/gone", Condition: none},
+		{Action: "s3:ListBucket", Resource: bucketARN, Condition: map[string][]string{"s3:prefix": {"gone"}}},
+	}},
+	{"PUT", "/charts/key", nil, []api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: created}}},
+	{"PUT", "/charts/key", []string{"If-None-Match", "*", "X-Amz-Server-Side-Encryption", "AES256"}, []api.Question{{
+		Action: "s3:PutObject", Resource: keyARN, Condition: map[string][]string{
+			"s3:ObjectCreationOperation": {"true"}, "s3:if-none-match": {"*"}, "s3:x-amz-server-side-encryption": {"AES256"},
+		},
+	}}},
+	{"PUT", "/charts/key", []string{"If-Match", some}, []api.Question{
+		{Action: "s3:PutObject", Resource: keyARN, Condition: map[string][]string{
+			"s3:ObjectCreationOperation": {"true"}, "s3:if-match": {some},
+		}},
+		{Action: "s3:GetObject", Resource: keyARN},
+	}},
+	{"PUT", "/charts/key", []string{"X-Amz-Copy-Source", "charts/other"}, []api.Question{
+		{Action: "s3:PutObject", Resource: keyARN, Condition: map[string][]string{
+			"s3:ObjectCreationOperation": {"true"}, "s3:x-amz-copy-source": {"charts/other"},
+		}},
+		{Action: "s3:GetObject", Resource: "arn:aws:s3:::charts/other"},
+	}},
+	{"POST", "/charts/key?uploads", nil, []api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: prepare}}},
+	{"PUT", "/charts/key?uploadId=u&partNumber=1", nil,
+		[]api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: prepare}}},
+	{"POST", "/charts/key?uploadId=u", nil,
+		[]api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: created}}},
+	{"DELETE", "/charts/key?uploadId=u", nil,
+		[]api.Question{{Action: "s3:AbortMultipartUpload", Resource: keyARN, Condition: none}}},
+	{"DELETE", "/charts/key", nil, []api.Question{{Action: "s3:DeleteObject", Resource: keyARN, Condition: none}}},
+	{"DELETE", "/charts/key?versionId=v", nil, []api.Question{{
+		Action: "s3:DeleteObjectVersion", Resource: keyARN, Condition: map[string][]string{"s3:VersionId": {"v"}},
+	}}},
+	{"DELETE", "/charts/key", []string{"If-Match", some}, []api.Question{
+		{Action: "s3:DeleteObject", Resource: keyARN, Condition: map[string][]string{"s3:if-match": {some}}},
+		{Action: "s3:GetObject", Resource: keyARN},
+	}},
+	{"DELETE", "/charts?publicAccessBlock", nil,
+		[]api.Question{{Action: "s3:PutBucketPublicAccessBlock", Resource: bucketARN, Condition: none}}},
+	{"PATCH", "/charts/key", nil, nil},
+}
+
 func TestQuestions(t *testing.T) {
-	created := map[string][]string{"s3:ObjectCreationOperation": {"true"}}
-	part := map[string][]string{"s3:ObjectCreationOperation": {"false"}}
-	none := map[string][]string{}
-	const bucket, key = "arn:aws:s3:::charts", "arn:aws:s3:::charts/key"
-	for _, c := range []struct {
-		method, path string
-		headers      []string
-		want         []api.Question
-	}{
-		{"GET", "/", nil, []api.Question{{Action: "s3:ListAllMyBuckets", Resource: "*", Condition: none}}},
-		{"PUT", "/fresh", nil, []api.Question{{Action: "s3:CreateBucket", Resource: "arn:aws:s3:::fresh", Condition: none}}},
-		{"HEAD", "/charts", nil, []api.Question{{Action: "s3:ListBucket", Resource: bucket, Condition: none}}},
-		{"GET", "/charts?list-type=2&prefix=p/&delimiter=/&max-keys=5", nil, []api.Question{{
-			Action: "s3:ListBucket", Resource: bucket, Condition: map[string][]string{
-				"s3:prefix": {"p/"}, "s3:delimiter": {"/"}, "s3:max-keys": {"5"},
-			},
-		}}},
-		{"GET", "/charts?versions&prefix=p", nil, []api.Question{{
-			Action: "s3:ListBucketVersions", Resource: bucket, Condition: map[string][]string{"s3:prefix": {"p"}},
-		}}},
-		{"GET", "/charts/key", nil, []api.Question{{Action: "s3:GetObject", Resource: key, Condition: none}}},
-		{"HEAD", "/charts/key?versionId=null", nil, []api.Question{{
-			Action: "s3:GetObjectVersion", Resource: key, Condition: map[string][]string{"s3:VersionId": {"null"}},
-		}}},
-		{"GET", "/charts/gone", nil, []api.Question{
-			{Action: "s3:GetObject", Resource: "arn:aws:s3:::charts/gone", Condition: none},
-			{Action: "s3:ListBucket", Resource: bucket},
-		}},
-		{"PUT", "/charts/key", nil, []api.Question{{Action: "s3:PutObject", Resource: key, Condition: created}}},
-		{"PUT", "/charts/key", []string{"If-None-Match", "*", "X-Amz-Server-Side-Encryption", "AES256"}, []api.Question{{
-			Action: "s3:PutObject", Resource: key, Condition: map[string][]string{
-				"s3:ObjectCreationOperation": {"true"}, "s3:if-none-match": {"*"}, "s3:x-amz-server-side-encryption": {"AES256"},
-			},
-		}}},
-		{"PUT", "/charts/key", []string{"If-Match", some}, []api.Question{
-			{Action: "s3:PutObject", Resource: key, Condition: map[string][]string{
-				"s3:ObjectCreationOperation": {"true"}, "s3:if-match": {some},
-			}},
-			{Action: "s3:GetObject", Resource: key},
-		}},
-		{"PUT", "/charts/key", []string{"X-Amz-Copy-Source", "charts/other"}, []api.Question{
-			{Action: "s3:PutObject", Resource: key, Condition: map[string][]string{
-				"s3:ObjectCreationOperation": {"true"}, "s3:x-amz-copy-source": {"charts/other"},
-			}},
-			{Action: "s3:GetObject", Resource: "arn:aws:s3:::charts/other"},
-		}},
-		{"POST", "/charts/key?uploads", nil, []api.Question{{Action: "s3:PutObject", Resource: key, Condition: part}}},
-		{"PUT", "/charts/key?uploadId=u&partNumber=1", nil,
-			[]api.Question{{Action: "s3:PutObject", Resource: key, Condition: part}}},
-		{"POST", "/charts/key?uploadId=u", nil,
-			[]api.Question{{Action: "s3:PutObject", Resource: key, Condition: created}}},
-		{"DELETE", "/charts/key?uploadId=u", nil,
-			[]api.Question{{Action: "s3:AbortMultipartUpload", Resource: key, Condition: none}}},
-		{"DELETE", "/charts/key", nil, []api.Question{{Action: "s3:DeleteObject", Resource: key, Condition: none}}},
-		{"DELETE", "/charts/key?versionId=v", nil, []api.Question{{
-			Action: "s3:DeleteObjectVersion", Resource: key, Condition: map[string][]string{"s3:VersionId": {"v"}},
-		}}},
-		{"DELETE", "/charts/key", []string{"If-Match", some}, []api.Question{
-			{Action: "s3:DeleteObject", Resource: key, Condition: map[string][]string{"s3:if-match": {some}}},
-			{Action: "s3:GetObject", Resource: key},
-		}},
-		{"DELETE", "/charts?publicAccessBlock", nil,
-			[]api.Question{{Action: "s3:PutBucketPublicAccessBlock", Resource: bucket, Condition: none}}},
-		{"PATCH", "/charts/key", nil, nil},
-	} {
+	for _, c := range questions {
 		h := newBucketHarness(t)
 		h.put("key", "body")
 		h.put("other", "body")

@@ -56,13 +56,21 @@ func (s *Service) mayReadObject(r *request) *api.Error {
 	return s.allow(r, r.bucket, api.Question{Action: "s3:GetObject", Resource: arn(r.bucketName, r.key)})
 }
 
-// absent answers err, which says that an object is not there, to those who may list the bucket. Others do not learn it.
-func (s *Service) absent(r *request, b *bucket, err *api.Error) *api.Error {
-	denied := s.allow(r, b, api.Question{Action: "s3:ListBucket", Resource: arn(b.name, "")})
-	if denied != nil {
-		return denied
+// absent answers err, and if it says that an object is not there, only to those who may list the bucket at that key.
+// Others do not learn it.
+func (s *Service) absent(r *request, b *bucket, key string, err *api.Error) *api.Error {
+	if err.Status != http.StatusNotFound {
+		return err
 	}
-	return err
+	denied := s.allow(r, b, api.Question{
+		Action: "s3:ListBucket", Resource: arn(b.name, ""), Condition: map[string][]string{"s3:prefix": {key}},
+	})
+	if denied == nil {
+		return err
+	}
+	r.w.Header().Del("X-Amz-Delete-Marker")
+	r.w.Header().Del("X-Amz-Version-Id")
+	return denied
 }
 
 // allow decides q under the policy of b, which is nil when the question is not about an existing bucket. The caller

@@ -2,8 +2,8 @@ package s3
 
 import (
 	"bytes"
-	"crypto/md5"  //nolint:gosec // S3 defines ETag and Content-MD5 by it
-	"crypto/sha1" //nolint:gosec // one of the checksums that S3 defines
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -97,7 +97,8 @@ func (r *request) sentChecksum() (checksum, *api.Error) {
 			continue
 		}
 		if sent.algorithm != "" {
-			return sent, errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+			return sent, errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are " +
+				"not allowed.")
 		}
 		sent = c
 	}
@@ -161,7 +162,7 @@ func (r *request) verifyMD5() *api.Error {
 		return with(api.Errorf("InvalidDigest", http.StatusBadRequest, "The Content-MD5 you specified was invalid."),
 			map[string]any{"Content-MD5": values[0]})
 	}
-	actual := md5.Sum(r.Body) //nolint:gosec // see the import
+	actual := md5.Sum(r.Body)
 	if !bytes.Equal(sent, actual[:]) {
 		return with(api.Errorf("BadDigest", http.StatusBadRequest,
 			"The Content-MD5 you specified did not match what we received."), map[string]any{
@@ -172,6 +173,6 @@ func (r *request) verifyMD5() *api.Error {
 }
 
 func hexMD5(body []byte) string {
-	digest := md5.Sum(body) //nolint:gosec // see the import
+	digest := md5.Sum(body)
 	return hex.EncodeToString(digest[:])
 }

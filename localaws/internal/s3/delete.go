@@ -53,7 +53,11 @@ func (s *Service) remove(r *request, key, id, etag string) (removal, *api.Error)
 // deleteXML is Delete of the API reference.
 type deleteXML struct {
 	Quiet   bool
-	Objects []struct{ Key, VersionId, ETag string } `xml:"Object"` //nolint:revive // the wire's spelling
+	Objects []struct {
+		Key       string
+		VersionID string `xml:"VersionId"`
+		ETag      string
+	} `xml:"Object"`
 }
 
 // deleteResultXML is DeleteResult of the API reference.
@@ -87,15 +91,15 @@ func (s *Service) deleteObjects(r *request) *api.Error {
 	}
 	var out deleteResultXML
 	for _, o := range in.Objects {
-		done, err := s.deleteOne(r, o.Key, o.VersionId, o.ETag)
+		done, err := s.deleteOne(r, o.Key, o.VersionID, o.ETag)
 		if err != nil {
-			out.Error = append(out.Error, deleteErrorXML{o.Key, o.VersionId, err.Code, err.Message})
+			out.Error = append(out.Error, deleteErrorXML{o.Key, o.VersionID, err.Code, err.Message})
 			continue
 		}
 		if in.Quiet {
 			continue
 		}
-		deleted := deletedXML{Key: o.Key, VersionID: o.VersionId, DeleteMarker: done.marker}
+		deleted := deletedXML{Key: o.Key, VersionID: o.VersionID, DeleteMarker: done.marker}
 		if done.marker {
 			deleted.DeleteMarkerVersionID = done.versionID
 		}

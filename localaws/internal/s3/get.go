@@ -24,62 +24,65 @@ var overrides = map[string]string{
 
 // getObject serves GetObject and HeadObject.
 func (s *Service) getObject(r *request) *api.Error {
+	if err := r.mayOverride(); err != nil {
+		return err
+	}
 	span := parseRange(r.header("Range"))
-	v, stored, err := s.open(r, r.bucket, r.key, r.versionID(), span)
+	v, stored, err := s.open(r, span)
 	if v == nil {
-		return s.absent(r, r.bucket, err)
+		return s.absent(r, r.bucket, r.key, err)
 	}
 	h := r.w.Header()
-	if failed, notModified := v.checkRead(r.Request.Header, ""); failed != "" {
-		if !notModified {
-			return errPreconditionFailed(failed)
-		}
+	switch failed, notModified := v.checkRead(r.Request.Header, ""); {
+	case notModified:
 		v.writeValidators(h)
 		s.write(r, http.StatusNotModified, nil)
 		return nil
-	}
-	if err != nil {
+	case failed != "":
+		return errPreconditionFailed(failed)
+	case err != nil:
 		return err
 	}
-	defer stored.Contents.Close() //nolint:errcheck // it is memory
 	v.writeTo(h)
 	if strings.EqualFold(r.header("X-Amz-Checksum-Mode"), "ENABLED") && span == nil {
 		v.checksum.writeTo(h)
 	}
-	if err := r.override(h); err != nil {
-		return err
-	}
-	status, length := http.StatusOK, v.size
-	if stored.Range != nil {
-		status, length = http.StatusPartialContent, stored.Range.Length
-		first := stored.Range.Start
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, first+length-1, v.size))
-	}
-	h.Set("Content-Length", strconv.FormatInt(length, 10))
-	r.w.WriteHeader(status)
-	if r.Request.Method == http.MethodGet {
-		if _, err := io.Copy(r.w, stored.Contents); err != nil {
-			s.cfg.Log.DebugContext(r.Request.Context(), "answer not written", "error", err)
-		}
-	}
+	r.override(h)
+	s.send(r, v, stored)
 	return nil
 }
 
-// open finds a version for reading, with its bytes, and puts its id into the answer's header. Without a version the
-// error says why; with one, why its bytes are not readable.
-func (s *Service) open(r *request, b *bucket, key, id string, span *gofakes3.ObjectRangeRequest) (
-	*version, *gofakes3.Object, *api.Error,
-) {
+// send finishes the answer with the bytes, or as if with them for HEAD.
+func (s *Service) send(r *request, v *version, stored *gofakes3.Object) {
+	h := r.w.Header()
+	status, length := http.StatusOK, v.size
+	if part := stored.Range; part != nil {
+		status, length = http.StatusPartialContent, part.Length
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Start, part.Start+part.Length-1, v.size))
+	}
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	r.w.WriteHeader(status)
+	if r.Request.Method == http.MethodHead {
+		return
+	}
+	if _, err := io.Copy(r.w, stored.Contents); err != nil {
+		s.cfg.Log.DebugContext(r.Request.Context(), "answer not written", "error", err)
+	}
+}
+
+// open finds the version that r asks for, with its bytes, and puts its id into the answer's header. Without a version
+// the error says why; with one, why its bytes cannot be read.
+func (s *Service) open(r *request, span *gofakes3.ObjectRangeRequest) (*version, *gofakes3.Object, *api.Error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	v, err := b.lookup(key, id, r.w.Header(), r.Request.Method)
+	v, err := r.bucket.lookup(r.key, r.versionID(), r.w.Header(), r.Request.Method)
 	if err != nil {
 		return nil, nil, err
 	}
-	if b.versioning != "" && r.bucket == b && r.key == key {
+	if r.bucket.versioning != "" {
 		r.w.Header().Set("X-Amz-Version-Id", v.id)
 	}
-	stored, err := b.read(v, span)
+	stored, err := r.bucket.read(v, span)
 	return v, stored, err
 }
 
@@ -127,18 +130,22 @@ func (v *version) writeTo(h http.Header) {
 	h.Set("Accept-Ranges", "bytes")
 }
 
-func (r *request) override(h http.Header) *api.Error {
-	for parameter, name := range overrides {
-		value := r.query.Get(parameter)
-		if value == "" {
-			continue
-		}
-		if r.Principal.Kind == api.Anonymous {
+// mayOverride refuses overrides to those who did not sign them.
+func (r *request) mayOverride() *api.Error {
+	for parameter := range overrides {
+		if r.Principal.Kind == api.Anonymous && r.query.Get(parameter) != "" {
 			return errInvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
 		}
-		h.Set(name, value)
 	}
 	return nil
+}
+
+func (r *request) override(h http.Header) {
+	for parameter, name := range overrides {
+		if value := r.query.Get(parameter); value != "" {
+			h.Set(name, value)
+		}
+	}
 }
 
 // parseRange reads a Range header of one range of bytes. What it cannot read it ignores, as S3 does.
@@ -155,11 +162,11 @@ func parseRange(header string) *gofakes3.ObjectRangeRequest {
 	end, endErr := strconv.ParseUint(last, 10, 62)
 	switch {
 	case first == "" && endErr == nil:
-		return &gofakes3.ObjectRangeRequest{FromEnd: true, End: int64(end)} //nolint:gosec // 62 bits
+		return &gofakes3.ObjectRangeRequest{FromEnd: true, End: int64(end)}
 	case startErr == nil && last == "":
-		return &gofakes3.ObjectRangeRequest{Start: int64(start), End: gofakes3.RangeNoEnd} //nolint:gosec // 62 bits
+		return &gofakes3.ObjectRangeRequest{Start: int64(start), End: gofakes3.RangeNoEnd}
 	case startErr == nil && endErr == nil && start <= end:
-		return &gofakes3.ObjectRangeRequest{Start: int64(start), End: int64(end)} //nolint:gosec // 62 bits
+		return &gofakes3.ObjectRangeRequest{Start: int64(start), End: int64(end)}
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ func newBucketHarness(t *testing.T) *harness {
 }
 
 func locationBody(region string) string {
-	return "<CreateBucketConfiguration><LocationConstraint>" + region + "</LocationConstraint></CreateBucketConfiguration>"
+	return "<CreateBucketConfiguration><LocationConstraint>" + region +
+		"</LocationConstraint></CreateBucketConfiguration>"
 }
 
 func (h *harness) clock() time.Time {
@@ -120,7 +121,8 @@ func (h *harness) front(w http.ResponseWriter, r *http.Request) {
 	if found := credential.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
 		c.Region = found[2]
 		c.Principal = api.Principal{
-			Kind: api.Session, Account: testAccount, ARN: "arn:aws:sts::" + testAccount + ":assumed-role/" + found[1] + "/test",
+			Kind: api.Session, Account: testAccount,
+			ARN: "arn:aws:sts::" + testAccount + ":assumed-role/" + found[1] + "/test",
 		}
 		if found[1] == "ROOT" {
 			c.Principal.Kind = api.Root
@@ -163,7 +165,7 @@ func (h *harness) raw(method, path, body string, headers ...string) answer {
 	if err != nil {
 		h.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	if err != nil {
 		h.Fatal(err)
@@ -218,7 +220,7 @@ func get(ctx context.Context, c *awss3.Client, key string) (body, etag string, e
 	if err != nil {
 		return "", "", err
 	}
-	defer out.Body.Close() //nolint:errcheck // read to its end
+	defer out.Body.Close()
 	b, err := io.ReadAll(out.Body)
 	return string(b), aws.ToString(out.ETag), err
 }

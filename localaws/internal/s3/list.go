@@ -135,23 +135,8 @@ func (s *Service) listObjects(r *request) *api.Error {
 		EncodingType: l.encoding,
 	}
 	v2 := r.query.Get("list-type") == "2"
-	token := r.query.Get("continuation-token")
-	switch {
-	case !v2:
-		l.after = r.query.Get("marker")
-		marker := l.encode(l.after)
-		out.Marker = &marker
-	case r.query.Has("continuation-token"):
-		name, decodeErr := base64.URLEncoding.DecodeString(token)
-		if decodeErr != nil || len(name) == 0 {
-			return errInvalidArgument("continuation-token", token, "The continuation token provided is incorrect")
-		}
-		l.after, out.ContinuationToken = string(name), token
-	default:
-		l.after = r.query.Get("start-after")
-	}
-	if v2 {
-		out.StartAfter = l.encode(r.query.Get("start-after"))
+	if err := out.start(r, &l, v2); err != nil {
+		return err
 	}
 	owner := s.owner()
 	if v2 && r.query.Get("fetch-owner") != "true" {
@@ -168,6 +153,29 @@ func (s *Service) listObjects(r *request) *api.Error {
 		out.NextMarker = l.encode(last)
 	}
 	return s.writeXML(r, out)
+}
+
+// start reads where the listing begins; a continuation token is the last name of the page before.
+func (out *listBucketXML) start(r *request, l *listing, v2 bool) *api.Error {
+	if !v2 {
+		l.after = r.query.Get("marker")
+		marker := l.encode(l.after)
+		out.Marker = &marker
+		return nil
+	}
+	l.after = r.query.Get("start-after")
+	out.StartAfter = l.encode(l.after)
+	if !r.query.Has("continuation-token") {
+		return nil
+	}
+	out.ContinuationToken = r.query.Get("continuation-token")
+	name, err := base64.URLEncoding.DecodeString(out.ContinuationToken)
+	if err != nil || len(name) == 0 {
+		return errInvalidArgument("continuation-token", out.ContinuationToken,
+			"The continuation token provided is incorrect")
+	}
+	l.after = string(name)
+	return nil
 }
 
 // fillListing adds one page of current objects and answers the last name on it.

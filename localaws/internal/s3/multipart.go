@@ -3,7 +3,7 @@ package s3
 import (
 	"bytes"
 	"cmp"
-	"crypto/md5" //nolint:gosec // S3 defines ETag by it
+	"crypto/md5"
 	"crypto/rand"
 	"encoding/xml"
 	"maps"
@@ -103,8 +103,8 @@ func (s *Service) uploadPart(r *request) *api.Error {
 	}
 	sent := r.checksum.algorithm
 	if u.composite && sent != "" && sent != u.algorithm {
-		return errInvalidRequest("Checksum Type mismatch occurred, expected checksum Type: " + strings.ToLower(u.algorithm) +
-			", actual checksum Type: " + strings.ToLower(sent))
+		return errInvalidRequest("Checksum Type mismatch occurred, expected checksum Type: " +
+			strings.ToLower(u.algorithm) + ", actual checksum Type: " + strings.ToLower(sent))
 	}
 	p := &part{
 		number: number, body: bytes.Clone(r.Body), etag: u.encryption.etag(r.Body), modified: s.now(),
@@ -217,7 +217,7 @@ func (s *Service) assemble(u *upload, parts []*part) (*version, []byte) {
 	var body, digests []byte
 	for _, p := range parts {
 		body = append(body, p.body...)
-		digest := md5.Sum(p.body) //nolint:gosec // S3 defines ETag by it
+		digest := md5.Sum(p.body)
 		digests = append(digests, digest[:]...)
 	}
 	total := sum(u.algorithm, body)

@@ -24,7 +24,7 @@ func (h *harness) multipart(client *awss3.Client, in *awss3.CreateMultipartUploa
 		Bucket: in.Bucket, Key: in.Key, UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{},
 	}
 	for i, body := range bodies {
-		number := aws.Int32(int32(i + 1)) //nolint:gosec // a few
+		number := aws.Int32(int32(i + 1))
 		out, err := client.UploadPart(h.Context(), &awss3.UploadPartInput{
 			Bucket: in.Bucket, Key: in.Key, UploadId: created.UploadId, PartNumber: number, Body: bytes.NewReader(body),
 			ChecksumAlgorithm: in.ChecksumAlgorithm,

@@ -102,8 +102,9 @@ func (s *Service) openSource(r *request) (*version, []byte, *api.Error) {
 	}
 	replaces := strings.EqualFold(r.header("X-Amz-Metadata-Directive"), "REPLACE") || r.header(sseHeader) != ""
 	if name == r.bucketName && key == r.key && id == "" && !replaces {
-		return nil, nil, errInvalidRequest("This copy request is illegal because it is trying to copy an object to itself " +
-			"without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+		return nil, nil, errInvalidRequest("This copy request is illegal because it is trying to copy an object to " +
+			"itself without changing the object's metadata, storage class, website redirect location or encryption " +
+			"attributes.")
 	}
 	s.mu.RLock()
 	b := s.buckets[name]
@@ -127,7 +128,7 @@ func (s *Service) readSource(r *request, b *bucket, key, id string) (*version, [
 	v, err := b.lookup(key, id, http.Header{}, http.MethodGet)
 	if err != nil {
 		s.mu.RUnlock()
-		return nil, nil, s.absent(r, b, err)
+		return nil, nil, s.absent(r, b, key, err)
 	}
 	if b.versioning != "" {
 		r.w.Header().Set("X-Amz-Copy-Source-Version-Id", v.id)

@@ -81,10 +81,10 @@ var operations = map[string]operation{
 // taken for plain reads or writes they would do something else than was asked.
 var subresources = []string{
 	"uploadId", "partNumber", "uploads", "versions", "versioning", "location", "policy", "policyStatus",
-	"publicAccessBlock", "acl", "encryption", "ownershipControls", "tagging", "lifecycle", "accelerate", "cors", "logging",
-	"notification", "object-lock", "replication", "requestPayment", "website", "delete", "abac", "analytics", "attributes",
-	"intelligent-tiering", "inventory", "legal-hold", "metadataConfiguration", "metadataTable", "metrics", "renameObject",
-	"restore", "retention", "select", "session", "torrent",
+	"publicAccessBlock", "acl", "encryption", "ownershipControls", "tagging", "lifecycle", "accelerate", "cors",
+	"logging", "notification", "object-lock", "replication", "requestPayment", "website", "delete", "abac",
+	"analytics", "attributes", "intelligent-tiering", "inventory", "legal-hold", "metadataConfiguration",
+	"metadataTable", "metrics", "renameObject", "restore", "retention", "select", "session", "torrent",
 }
 
 // request is a call as S3 reads it. It belongs to the goroutine that serves it.

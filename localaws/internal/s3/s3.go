@@ -76,7 +76,7 @@ func (s *Service) serve(r *request) *api.Error {
 	if r.op == nil {
 		return errNotImplemented(r)
 	}
-	if r.bucketName != "" && !r.op.creates {
+	if (r.bucketName != "" || r.key != "") && !r.op.creates {
 		if err := s.arrive(r); err != nil {
 			return err
 		}
