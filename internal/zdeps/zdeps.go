@@ -1,3 +1,5 @@
+//go:build tools
+
 // Package zdeps holds pins for packages that are about to arrive.
 package zdeps
 

@@ -74,12 +74,18 @@ var questions = []struct {
 		{Action: "s3:GetObject", Resource: "arn:aws:s3:::charts/other"},
 	}},
 	{"POST", "/charts/key?uploads", nil, []api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: prepare}}},
-	{"PUT", "/charts/key?uploadId=u&partNumber=1", nil,
-		[]api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: prepare}}},
-	{"POST", "/charts/key?uploadId=u", nil,
-		[]api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: created}}},
-	{"DELETE", "/charts/key?uploadId=u", nil,
-		[]api.Question{{Action: "s3:AbortMultipartUpload", Resource: keyARN, Condition: none}}},
+	{
+		"PUT", "/charts/key?uploadId=u&partNumber=1", nil,
+		[]api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: prepare}},
+	},
+	{
+		"POST", "/charts/key?uploadId=u", nil,
+		[]api.Question{{Action: "s3:PutObject", Resource: keyARN, Condition: created}},
+	},
+	{
+		"DELETE", "/charts/key?uploadId=u", nil,
+		[]api.Question{{Action: "s3:AbortMultipartUpload", Resource: keyARN, Condition: none}},
+	},
 	{"DELETE", "/charts/key", nil, []api.Question{{Action: "s3:DeleteObject", Resource: keyARN, Condition: none}}},
 	{"DELETE", "/charts/key?versionId=v", nil, []api.Question{{
 		Action: "s3:DeleteObjectVersion", Resource: keyARN, Condition: map[string][]string{"s3:VersionId": {"v"}},
@@ -88,8 +94,10 @@ var questions = []struct {
 		{Action: "s3:DeleteObject", Resource: keyARN, Condition: map[string][]string{"s3:if-match": {some}}},
 		{Action: "s3:GetObject", Resource: keyARN},
 	}},
-	{"DELETE", "/charts?publicAccessBlock", nil,
-		[]api.Question{{Action: "s3:PutBucketPublicAccessBlock", Resource: bucketARN, Condition: none}}},
+	{
+		"DELETE", "/charts?publicAccessBlock", nil,
+		[]api.Question{{Action: "s3:PutBucketPublicAccessBlock", Resource: bucketARN, Condition: none}},
+	},
 	{"PATCH", "/charts/key", nil, nil},
 }
 

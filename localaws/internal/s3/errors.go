@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"maps"
+	"log/slog"
 	"net/http"
 	"slices"
 
@@ -27,7 +28,7 @@ func (s *Service) Refuse(w http.ResponseWriter, c *api.Call, err *api.Error) {
 		return
 	}
 	if _, failure := w.Write(errorDocument(c, err)); failure != nil {
-		s.cfg.Log.DebugContext(c.Request.Context(), "answer not written", "error", failure)
+		s.cfg.Log.DebugContext(c.Request.Context(), "answer not written", slog.Any("error", failure))
 	}
 }
 
@@ -73,7 +74,7 @@ func (s *Service) write(r *request, status int, body []byte) {
 		return
 	}
 	if _, err := r.w.Write(body); err != nil {
-		s.cfg.Log.DebugContext(r.Request.Context(), "answer not written", "error", err)
+		s.cfg.Log.DebugContext(r.Request.Context(), "answer not written", slog.Any("error", err))
 	}
 }
 

@@ -3,6 +3,7 @@ package s3
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (s *Service) send(r *request, v *version, stored *gofakes3.Object) {
 		return
 	}
 	if _, err := io.Copy(r.w, stored.Contents); err != nil {
-		s.cfg.Log.DebugContext(r.Request.Context(), "answer not written", "error", err)
+		s.cfg.Log.DebugContext(r.Request.Context(), "answer not written", slog.Any("error", err))
 	}
 }
 

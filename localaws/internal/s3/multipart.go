@@ -107,7 +107,7 @@ func (s *Service) uploadPart(r *request) *api.Error {
 			strings.ToLower(u.algorithm) + ", actual checksum Type: " + strings.ToLower(sent))
 	}
 	p := &part{
-		number: number, body: bytes.Clone(r.Body), etag: u.encryption.etag(r.Body), modified: s.now(),
+		number: number, body: bytes.Clone(r.Body), etag: u.etag(r.Body), modified: s.now(),
 		checksum: sum(u.algorithm, r.Body),
 	}
 	u.parts[number] = p

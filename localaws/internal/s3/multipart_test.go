@@ -97,8 +97,10 @@ func TestConditionalMultipart(t *testing.T) {
 		condition func(in *awss3.CompleteMultipartUploadInput)
 		want      string
 	}{
-		{"existing", func(in *awss3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") },
-			"412 PreconditionFailed"},
+		{
+			"existing", func(in *awss3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") },
+			"412 PreconditionFailed",
+		},
 		{"stale", func(in *awss3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(some) }, "412 PreconditionFailed"},
 		{"good", func(in *awss3.CompleteMultipartUploadInput) {
 			in.IfMatch = aws.String(`"` + hexMD5([]byte("body")) + `"`)

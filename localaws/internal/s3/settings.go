@@ -30,18 +30,30 @@ var settings = map[string]setting{
 		"<BucketKeyEnabled>false</BucketKeyEnabled></Rule>"},
 
 	"tagging": {root: "Tagging", code: "NoSuchTagSet", message: "The TagSet does not exist"},
-	"lifecycle": {root: "LifecycleConfiguration", code: "NoSuchLifecycleConfiguration",
-		message: "The lifecycle configuration does not exist"},
-	"ownershipControls": {root: "OwnershipControls", code: "OwnershipControlsNotFoundError",
-		message: "The bucket ownership controls were not found"},
-	"cors": {root: "CORSConfiguration", code: "NoSuchCORSConfiguration",
-		message: "The CORS configuration does not exist"},
-	"website": {root: "WebsiteConfiguration", code: "NoSuchWebsiteConfiguration",
-		message: "The specified bucket does not have a website configuration"},
-	"replication": {root: "ReplicationConfiguration", code: "ReplicationConfigurationNotFoundError",
-		message: "The replication configuration was not found"},
-	"object-lock": {root: "ObjectLockConfiguration", code: "ObjectLockConfigurationNotFoundError",
-		message: "Object Lock configuration does not exist for this bucket"},
+	"lifecycle": {
+		root: "LifecycleConfiguration", code: "NoSuchLifecycleConfiguration",
+		message: "The lifecycle configuration does not exist",
+	},
+	"ownershipControls": {
+		root: "OwnershipControls", code: "OwnershipControlsNotFoundError",
+		message: "The bucket ownership controls were not found",
+	},
+	"cors": {
+		root: "CORSConfiguration", code: "NoSuchCORSConfiguration",
+		message: "The CORS configuration does not exist",
+	},
+	"website": {
+		root: "WebsiteConfiguration", code: "NoSuchWebsiteConfiguration",
+		message: "The specified bucket does not have a website configuration",
+	},
+	"replication": {
+		root: "ReplicationConfiguration", code: "ReplicationConfigurationNotFoundError",
+		message: "The replication configuration was not found",
+	},
+	"object-lock": {
+		root: "ObjectLockConfiguration", code: "ObjectLockConfigurationNotFoundError",
+		message: "Object Lock configuration does not exist for this bucket",
+	},
 }
 
 func (s *Service) getSetting(r *request) *api.Error {
