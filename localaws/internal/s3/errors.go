@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
-	"maps"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 
