@@ -89,7 +89,7 @@ func (a *app) root(started *bool) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log each step on standard error")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "how to print results: table or json")
-	root.AddCommand(a.publishCommand(), a.demoCommand(), a.localawsCommand(), a.versionCommand())
+	root.AddCommand(a.publishCommand(), a.renderCommand(), a.demoCommand(), a.localawsCommand(), a.versionCommand())
 	return root
 }
 
