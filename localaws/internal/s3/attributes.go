@@ -27,6 +27,7 @@ const (
 type attributes struct {
 	system map[string]string // systemHeaders that were sent; always a Content-Type
 	user   map[string]string // user metadata by lower-case name, without prefix
+	tags   map[string]string
 }
 
 // readAttributes takes the attributes from the header of a write, and nothing else of it.
@@ -50,7 +51,9 @@ func readAttributes(h http.Header) (attributes, *api.Error) {
 			"Your metadata headers exceed the maximum allowed metadata size"),
 			map[string]any{"Size": size, "MaxSizeAllowed": maxUserMetadata})
 	}
-	return a, nil
+	var err *api.Error
+	a.tags, err = readTags(h)
+	return a, err
 }
 
 func (a attributes) writeTo(h http.Header) {
@@ -126,7 +129,6 @@ func (e encryption) etag(body []byte) string {
 // refusedHeaders ask for what is not emulated, unless they have the harmless value given here.
 var refusedHeaders = map[string]string{
 	"X-Amz-Storage-Class":                             "STANDARD",
-	"X-Amz-Tagging":                                   "",
 	"X-Amz-Website-Redirect-Location":                 "",
 	"X-Amz-Object-Lock-Mode":                          "",
 	"X-Amz-Object-Lock-Retain-Until-Date":             "",

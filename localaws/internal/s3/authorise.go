@@ -37,6 +37,7 @@ func (r *request) question() api.Question {
 		q.Condition["s3:VersionId"] = []string{id}
 	}
 	if q.Action == "s3:PutObject" {
+		addTagConditions(q, r.Request.Header)
 		q.Condition["s3:ObjectCreationOperation"] = []string{r.createsObject()}
 	}
 	return q

@@ -45,6 +45,7 @@ func (s *Service) getObject(r *request) *api.Error {
 		return err
 	}
 	v.writeTo(h)
+	s.writeTagCount(r, v)
 	if strings.EqualFold(r.header("X-Amz-Checksum-Mode"), "ENABLED") && span == nil {
 		v.checksum.writeTo(h)
 	}

@@ -60,6 +60,9 @@ func (s *Service) createUpload(r *request) *api.Error {
 	if u.attributes, err = readAttributes(r.Request.Header); err != nil {
 		return err
 	}
+	if err = s.mayTag(r, u.tags); err != nil {
+		return err
+	}
 	if u.encryption, err = s.readEncryption(r); err != nil {
 		return err
 	}

@@ -290,11 +290,11 @@ func TestRefusesWhatItDoesNotEmulate(t *testing.T) {
 		{"GET", "/charts/key?attributes", nil, 501, "NotImplemented"},
 		{"GET", "/charts/key?partNumber=1", nil, 501, "NotImplemented"},
 		{"PUT", "/charts/key?acl", nil, 501, "NotImplemented"},
+		{"PUT", "/charts/key?tagging", nil, 501, "NotImplemented"},
 		{"PUT", "/charts?website", nil, 501, "NotImplemented"},
 		{"POST", "/charts", nil, 501, "NotImplemented"},
 		{"PATCH", "/charts/key", nil, 501, "NotImplemented"},
 		{"PUT", "/charts/key", []string{"x-amz-storage-class", "GLACIER"}, 501, "NotImplemented"},
-		{"PUT", "/charts/key", []string{"x-amz-tagging", "a=b"}, 501, "NotImplemented"},
 		{"PUT", "/charts/key", []string{"x-amz-acl", "public-read"}, 400, "AccessControlListNotSupported"},
 		{"PUT", "/charts/key", []string{"x-amz-grant-read", "id=fake"}, 400, "AccessControlListNotSupported"},
 	} {

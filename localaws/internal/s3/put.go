@@ -21,6 +21,9 @@ func (s *Service) putObject(r *request) *api.Error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayTag(r, attributes.tags); err != nil {
+		return err
+	}
 	encryption, err := s.readEncryption(r)
 	if err != nil {
 		return err
@@ -77,6 +80,9 @@ func (s *Service) copyObject(r *request) *api.Error {
 		if attributes, err = readAttributes(r.Request.Header); err != nil {
 			return err
 		}
+	}
+	if attributes.tags, err = s.copyTags(r, source); err != nil {
+		return err
 	}
 	encryption, err := s.readEncryption(r)
 	if err != nil {

@@ -70,6 +70,9 @@ var operations = map[string]operation{
 	"DELETE object": {
 		action: "s3:DeleteObject", versioned: "s3:DeleteObjectVersion", serve: (*Service).deleteObject,
 	},
+	"GET object?tagging": {
+		action: "s3:GetObjectTagging", versioned: "s3:GetObjectVersionTagging", serve: (*Service).getObjectTagging,
+	},
 	"POST object?uploads":    {action: "s3:PutObject", serve: (*Service).createUpload},
 	"PUT object?uploadId":    {action: "s3:PutObject", serve: (*Service).uploadPart},
 	"POST object?uploadId":   {action: "s3:PutObject", serve: (*Service).completeUpload, digestsItself: true},
