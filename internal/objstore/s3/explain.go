@@ -96,8 +96,8 @@ func (s *Store) permissionHint(op operation, key string) string {
 		return fmt.Sprintf("allow this identity s3:GetObject on %s/%s%s, and s3:ListBucket on the bucket: "+
 			"without it a missing object looks forbidden", bucket, s.prefix, key)
 	}
-	return fmt.Sprintf("allow this identity %s on %s/%s%s; a bucket policy may deny it too",
-		op.permissions, bucket, s.prefix, key)
+	return fmt.Sprintf("allow this identity %s on %s/%s%s%s; a bucket policy may deny it too",
+		op.permissions, bucket, s.prefix, key, s.with.permissions())
 }
 
 // expectedRegion finds the region in "the region 'us-east-1' is wrong; expecting 'eu-west-1'".

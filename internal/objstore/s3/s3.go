@@ -35,6 +35,7 @@ type Store struct {
 	bucket string
 	prefix string // empty, or ends in a slash
 	newTag func() string
+	with   attributes
 }
 
 var _ objstore.Store = (*Store)(nil)
@@ -45,7 +46,7 @@ func New(client *awss3.Client, bucket, prefix string) *Store {
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		prefix += "/"
 	}
-	return &Store{client, bucket, prefix, rand.Text}
+	return &Store{client: client, bucket: bucket, prefix: prefix, newTag: rand.Text}
 }
 
 // Open makes a store with a client of its own. Behind a plain endpoint, such as a local one, the bucket stands in the
@@ -131,6 +132,7 @@ func (s *Store) put(
 		Metadata:       map[string]string{writeTag: tag},
 	}
 	maps.Copy(in.Metadata, c.Metadata)
+	s.with.set(in)
 	if c.Type != "" {
 		in.ContentType = &c.Type
 	}
