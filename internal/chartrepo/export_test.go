@@ -1,10 +1,25 @@
 package chartrepo
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // AddTo is what Publish does to the index.
 func AddTo(body []byte, p Package, now time.Time) ([]byte, error) {
-	return New(nil, Options{Now: func() time.Time { return now }}).addTo(body, p)
+	ix, err := parseIndex(body)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newEntry(p, now)
+	if err != nil {
+		return nil, err
+	}
+	next, verdicts, err := ix.merge([]Entry{e})
+	if err != nil || verdicts[0] != nil {
+		return nil, errors.Join(err, errors.Join(verdicts...))
+	}
+	return next.marshal(now)
 }
 
 // ParseIndex is how an index is read.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"helm.sh/helm/v4/pkg/repo/v1"
 
 	"github.com/pinnace-dev/pinnace/internal/chartrepo"
@@ -197,7 +198,7 @@ func TestIndexReading(t *testing.T) {
 		},
 		{Name: "app", Version: "0.9.0", URLs: []string{"a.tgz"}},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(chartrepo.Entry{})); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 	if got := ix.Versions("absent"); got != nil {

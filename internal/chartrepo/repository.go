@@ -2,13 +2,17 @@ package chartrepo
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"helm.sh/helm/v4/pkg/repo/v1"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 	"github.com/pinnace-dev/pinnace/internal/problem"
@@ -29,8 +33,10 @@ type Options struct {
 // Repository is a chart repository on a store. It is safe for concurrent use, and so is the store by any number of
 // repositories on any number of machines.
 type Repository struct {
-	store objstore.Store
-	opts  Options
+	store   objstore.Store
+	opts    Options
+	width   int           // how many small calls of the store to make at once
+	newName func() string // makes names that nobody else makes
 }
 
 // New makes a repository of the objects in store.
@@ -38,10 +44,10 @@ func New(store objstore.Store, opts Options) *Repository {
 	if opts.Now == nil {
 		opts.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
-	return &Repository{store, opts}
+	return &Repository{store, opts, 16, rand.Text}
 }
 
-// Result tells what Publish did.
+// Result tells what became of a package.
 type Result struct {
 	Name     string
 	Version  string
@@ -49,36 +55,80 @@ type Result struct {
 	URL      string // of the archive
 	Already  bool   // the index named this very package before
 	Attempts int    // at the index, from 1
+	Err      error  // why it is not published; nil: it is
 }
 
-// Publish puts the archive into the repository and then its entry into the index. Publishing what is there again
-// succeeds; a version that is there with another digest is a problem.Conflict and stays as it is.
-//
-// Killed between the two writes it leaves an archive that no index names, never an entry without an archive; publishing
-// the same package again completes it.
+// Publish is PublishAll of one package.
 func (r *Repository) Publish(ctx context.Context, p Package) (Result, error) {
-	if p.metadata == nil {
-		return Result{}, errors.New("publishing a package that was not made by Pack or Open")
-	}
-	res := Result{Name: p.Name, Version: p.Version, Digest: p.Digest, URL: r.base() + "/" + escape(p.Filename())}
-	if err := r.putArchive(ctx, p); err != nil {
-		return Result{}, fmt.Errorf("publishing %s %s: %w", p.Name, p.Version, err)
-	}
-	updated, err := objstore.Update(ctx, r.store, indexKey, r.opts.Update,
-		func(body []byte, _ bool) (objstore.Content, error) {
-			next, err := r.addTo(body, p)
-			res.Already = errors.Is(err, objstore.ErrUnchanged)
-			return objstore.Content{Body: next, Type: "application/yaml", CacheControl: "no-cache"}, err
-		})
+	results, err := r.PublishAll(ctx, []Package{p})
 	if err != nil {
-		return Result{}, fmt.Errorf("publishing %s %s: %w", p.Name, p.Version, err)
+		return Result{}, err
 	}
-	res.Attempts = updated.Attempts
-	return res, nil
+	return results[0], nil
 }
 
-// putArchive creates the archive, or finds it there with the same bytes.
-func (r *Repository) putArchive(ctx context.Context, p Package) error {
+// PublishAll puts the archives into the repository, several at a time, and then all their entries into the index at
+// once. Publishing what is there again succeeds; a version that is there with another digest, or that was yanked, is a
+// problem.Conflict and stays as it is. One package's failure does not keep the others out: the results are in the order
+// of the packages, and the error joins theirs.
+//
+// Killed anywhere, it leaves archives that no index names, never an entry without an archive. Publishing the same
+// package again completes it, and if the entries had been left pending, so does whoever publishes anything next.
+func (r *Repository) PublishAll(ctx context.Context, ps []Package) ([]Result, error) {
+	results := make([]Result, len(ps))
+	entries := make([]Entry, len(ps))
+	_ = r.each(len(ps), func(i int) error { // errors are in the results
+		p := ps[i]
+		results[i] = Result{Name: p.Name, Version: p.Version, Digest: p.Digest, URL: r.base() + "/" + escape(p.Filename())}
+		entries[i], results[i].Err = r.putArchive(ctx, p)
+		return nil
+	})
+	var own []Entry
+	var published []*Result // of each of own
+	for i := range results {
+		if results[i].Err == nil {
+			own, published = append(own, entries[i]), append(published, &results[i])
+		}
+	}
+	if len(own) > 0 {
+		verdicts, attempts, err := r.add(ctx, own)
+		for i, res := range published {
+			res.Attempts, res.Err = attempts, err
+			if err == nil {
+				res.Already = errors.Is(verdicts[i], objstore.ErrUnchanged)
+				res.Err = unless(objstore.ErrUnchanged, verdicts[i])
+			}
+		}
+	}
+	return results, explainAll(results)
+}
+
+// explainAll says of each error which package it is about, and joins what is not the same.
+func explainAll(results []Result) error {
+	var all []error
+	for i := range results {
+		res := &results[i]
+		if res.Err == nil {
+			continue
+		}
+		res.Err = fmt.Errorf("publishing %s %s: %w", res.Name, res.Version, res.Err)
+		if cause := errors.Unwrap(res.Err); !slices.ContainsFunc(all, func(err error) bool {
+			return errors.Unwrap(err) == cause
+		}) {
+			all = append(all, res.Err)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return errors.Join(all...)
+}
+
+// putArchive creates the archive, or finds it there with the same bytes, and answers its entry for the index.
+func (r *Repository) putArchive(ctx context.Context, p Package) (Entry, error) {
+	if p.metadata == nil {
+		return Entry{}, errors.New("the package was not made by Pack or Open")
+	}
 	opts := r.opts.Update
 	opts.ExpectAbsent = true
 	_, err := objstore.Update(ctx, r.store, p.Filename(), opts,
@@ -91,23 +141,13 @@ func (r *Repository) putArchive(ctx context.Context, p Package) error {
 			case digest(body) == p.Digest:
 				return objstore.Content{}, objstore.ErrUnchanged
 			default:
-				return objstore.Content{}, immutable(p)
+				return objstore.Content{}, immutable(p.Name, p.Version)
 			}
 		})
-	return err
-}
-
-func (r *Repository) addTo(body []byte, p Package) ([]byte, error) {
-	ix, err := parseIndex(body)
 	if err != nil {
-		return nil, r.unreadable(err)
+		return Entry{}, err
 	}
-	now := r.opts.Now()
-	next, err := ix.with(p, now)
-	if err != nil {
-		return nil, err
-	}
-	return next.marshal(now)
+	return newEntry(p, r.opts.Now())
 }
 
 // Index reads the index. A repository without one is a problem.Usage that wraps objstore.ErrNotFound.
@@ -136,6 +176,27 @@ func (r *Repository) get(ctx context.Context, key string) (objstore.Object, erro
 func (r *Repository) unreadable(err error) error {
 	return problem.New(problem.Failed, "bring back an earlier version of the object; nothing was changed",
 		"reading %s/%s: %w", r.base(), indexKey, err)
+}
+
+// archiveKey is where an entry's archive is among the objects of the repository, or false if it is somewhere else.
+func (r *Repository) archiveKey(e Entry) (string, bool) {
+	if len(e.URLs) == 0 {
+		return "", false
+	}
+	full, err := repo.ResolveReferenceURL(r.base(), e.URLs[0])
+	if err != nil {
+		return "", false
+	}
+	base, err := url.Parse(r.base())
+	if err != nil {
+		return "", false
+	}
+	u, err := url.Parse(full)
+	if err != nil || u.Scheme != base.Scheme || u.Host != base.Host {
+		return "", false
+	}
+	key, below := strings.CutPrefix(u.Path, strings.TrimSuffix(base.Path, "/")+"/")
+	return key, below && objstore.CheckKey(key) == nil
 }
 
 // base is the repository's URL.

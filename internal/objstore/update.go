@@ -62,23 +62,31 @@ func Update(
 	ctx context.Context, s Store, key string, opts UpdateOptions,
 	edit func(body []byte, exists bool) (Content, error),
 ) (UpdateResult, error) {
+	var v Version
+	attempts, err := Retry(ctx, key, opts, func(attempt int) (err error) {
+		v, err = updateOnce(ctx, s, key, attempt == 1 && opts.ExpectAbsent, edit)
+		return err
+	})
+	return UpdateResult{v, attempts}, err
+}
+
+// Retry is the loop of Update for those who write the object of the key in their own way: it calls try, with the number
+// of the attempt from 1, until it answers something else than a race that was Lost, and answers how often that was.
+func Retry(ctx context.Context, key string, opts UpdateOptions, try func(attempt int) error) (int, error) {
 	opts = opts.withDefaults()
 	bound := opts.Delay
 	for attempt := 1; ; attempt++ {
-		v, err := updateOnce(ctx, s, key, attempt == 1 && opts.ExpectAbsent, edit)
-		if err == nil {
-			return UpdateResult{v, attempt}, nil
-		}
-		if !lost(err) {
-			return UpdateResult{Attempts: attempt}, err
+		err := try(attempt)
+		if err == nil || !Lost(err) {
+			return attempt, err
 		}
 		if attempt == opts.Attempts {
-			return UpdateResult{Attempts: attempt}, problem.New(problem.Conflict,
+			return attempt, problem.New(problem.Conflict,
 				"others keep writing the same object: run the command again when they are done",
 				"updating %s: lost the race %d times: %w", key, attempt, err)
 		}
 		if err := opts.Wait(ctx, time.Duration(opts.Rand()*float64(bound))); err != nil {
-			return UpdateResult{Attempts: attempt}, fmt.Errorf("updating %s: waiting for another writer: %w", key, err)
+			return attempt, fmt.Errorf("updating %s: waiting for another writer: %w", key, err)
 		}
 		bound = min(2*bound, opts.MaxDelay)
 	}
@@ -108,8 +116,8 @@ func updateOnce(
 	}
 }
 
-// lost tells a race that was lost from a failure.
-func lost(err error) bool {
+// Lost tells a race that was lost, so that the same call may succeed later, from a failure.
+func Lost(err error) bool {
 	return errors.Is(err, ErrChanged) || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)
 }
 

@@ -1,0 +1,114 @@
+package chartrepo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pinnace-dev/pinnace/internal/objstore"
+)
+
+// pendingPrefix is where publishers that lost the race for the index leave their entries for whoever wins next. Helm
+// never looks there, for it reads the index and what the index names.
+const pendingPrefix = ".pending/"
+
+// maxPending is how many pending objects one update takes in at most.
+const maxPending = 1000
+
+// pending is one object below pendingPrefix. It is created once, under a name that nobody else uses, and never changes.
+// Its body is {"entries":[…]}, each entry as it shall stand in the index.
+type pending struct {
+	key     string
+	version objstore.Version
+	entries []Entry
+}
+
+type pendingBody struct {
+	Entries []json.RawMessage `json:"entries"`
+}
+
+// leave puts entries where the next winner finds them.
+func (r *Repository) leave(ctx context.Context, entries []Entry) (*pending, error) {
+	p := &pending{key: pendingPrefix + strings.ToLower(r.newName()) + ".json", entries: entries}
+	var b pendingBody
+	for _, e := range entries {
+		b.Entries = append(b.Entries, e.raw)
+	}
+	body, err := json.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("describing pending entries: %w", err)
+	}
+	p.version, err = r.store.Create(ctx, p.key, objstore.Content{Body: body, Type: "application/json"})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// pendings are the pending objects that are there now, in the order of their keys. Objects never change, so what is
+// known is not read again. One that is gone meanwhile is merged; one that cannot be read is nobody's and stays.
+func (r *Repository) pendings(ctx context.Context, known map[string]pending) ([]pending, error) {
+	var found []pending
+	for info, err := range r.store.List(ctx, pendingPrefix) {
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, pending{key: info.Key}); len(found) == maxPending {
+			break
+		}
+	}
+	err := r.each(len(found), func(i int) error {
+		if p, ok := known[found[i].key]; ok {
+			found[i] = p
+			return nil
+		}
+		o, err := r.store.Get(ctx, found[i].key)
+		if errors.Is(err, objstore.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found[i].version, found[i].entries = o.Version, readPending(o.Body)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	readable := found[:0]
+	for _, p := range found {
+		if known[p.key] = p; len(p.entries) > 0 {
+			readable = append(readable, p)
+		}
+	}
+	return readable, nil
+}
+
+// readPending answers nothing when any part of the body is not as leave writes it.
+func readPending(body []byte) []Entry {
+	var b pendingBody
+	var compact bytes.Buffer
+	if json.Compact(&compact, body) != nil || json.Unmarshal(compact.Bytes(), &b) != nil {
+		return nil
+	}
+	entries := make([]Entry, len(b.Entries))
+	for i, raw := range b.Entries {
+		entries[i] = readEntry(raw)
+		if e := entries[i]; !e.readable || e.Name == "" || e.Version == "" || e.Digest == "" {
+			return nil
+		}
+	}
+	return entries
+}
+
+// sweep deletes pending objects whose entries the index holds, or will never hold. Somebody else may have done it
+// already, and if it fails the next publisher does it: nothing is told to anybody by their absence but "look again".
+func (r *Repository) sweep(ctx context.Context, done []pending) {
+	_ = r.each(len(done), func(i int) error {
+		_ = r.store.Delete(ctx, done[i].key, done[i].version)
+		return nil
+	})
+}
