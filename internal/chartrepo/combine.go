@@ -97,9 +97,11 @@ func (r *Repository) change(ctx context.Context, f func(Index) (Index, error)) e
 }
 
 // edit is the way to rewrite the index, for whoever finds out that it does not agree with the archives: f gets it with
-// all pending entries merged, must be pure, and may run several times. A version that f leaves out gets a tombstone, and
-// tombstones stay, whatever f does about them, so that nothing that was left pending can bring a version back. A
-// version with a tombstone does not come in. Nothing is written if f answers what it was given.
+// all pending entries merged, must be pure, and may run several times. A version that f leaves out gets a tombstone,
+// and tombstones stay, whatever f does about them, so that nothing that was left pending can bring a version back. A
+// version with a tombstone does not come in. If f answers what it was given, only pending entries are written.
+//
+// Whoever deletes an archive takes its version out of the index before, by this.
 func (r *Repository) edit(ctx context.Context, f func(Index) (Index, error)) error {
 	return r.change(ctx, func(ix Index) (Index, error) {
 		next, err := f(ix)
@@ -110,14 +112,7 @@ func (r *Repository) edit(ctx context.Context, f func(Index) (Index, error)) err
 		if err != nil {
 			return Index{}, r.unreadable(err)
 		}
-		for e := range ix.Entries() {
-			if _, ok := next.Find(e.Name, e.Version); !ok {
-				dead = append(dead, Tombstone{
-					Name: e.Name, Version: e.Version, Digest: e.Digest, Reason: "removed", Time: r.opts.Now().UTC(),
-				})
-			}
-		}
-		return next.bury(dead...)
+		return next.bury(append(dead, ix.missingIn(next, r.opts.Now().UTC())...)...)
 	})
 }
 
@@ -125,7 +120,10 @@ func (r *Repository) edit(ctx context.Context, f func(Index) (Index, error)) err
 // this call brought in, objstore.ErrUnchanged for one that was there before, and a problem.Conflict for a version that
 // is taken. It returns without an error only when an index that bears the verdicts out has been written or read.
 func (r *Repository) add(ctx context.Context, own []Entry) (verdicts []error, attempts int, err error) {
-	t := &turn{Repository: r, own: own, known: map[string]pending{}}
+	t := &turn{Repository: r, own: own, verdicts: make([]error, len(own)), known: map[string]pending{}}
+	for i := range own {
+		t.open = append(t.open, i)
+	}
 	attempts, err = objstore.Retry(ctx, indexKey, r.opts.Update, func(attempt int) error { return t.take(ctx, attempt) })
 	return t.verdicts, attempts, err
 }
@@ -134,8 +132,10 @@ func (r *Repository) add(ctx context.Context, own []Entry) (verdicts []error, at
 type turn struct {
 	*Repository
 	own      []Entry
-	verdicts []error
-	left     *pending           // own entries that wait for another winner
+	verdicts []error            // of each of own
+	open     []int              // which of own are not settled yet
+	left     *pending           // the open ones, waiting for another winner
+	waited   bool               // they were left once
 	known    map[string]pending // by key, what was read before
 }
 
@@ -153,7 +153,7 @@ func (t *turn) take(ctx context.Context, attempt int) error {
 	if err != nil {
 		return err
 	}
-	// The first attempt goes on even then, and completes what others may have left behind.
+	// The first attempt goes on even if it has nothing to add, and completes what others may have left behind.
 	if attempt == 1 || !next.equal(seen.index) {
 		if next, err = seen.withPending(next); err != nil {
 			return t.unreadable(err)
@@ -162,19 +162,26 @@ func (t *turn) take(ctx context.Context, attempt int) error {
 			return t.lost(ctx, attempt, err)
 		}
 	}
-	t.done(ctx)
+	if t.left != nil {
+		t.sweep(ctx, []pending{*t.left})
+	}
 	return nil
 }
 
-// judge says what becomes of each own entry in this index, and answers the index with those that may come in. Once they
-// are pending, an entry that is found there is one that this call brought in.
-func (t *turn) judge(ix Index) (next Index, err error) {
-	if next, t.verdicts, err = ix.merge(t.own); err != nil {
+// judge says what becomes of each open entry in this index, and answers the index with those that may come in. Once
+// they are pending, an entry that is found there is one that this call brought in.
+func (t *turn) judge(ix Index) (Index, error) {
+	open := make([]Entry, len(t.open))
+	for k, i := range t.open {
+		open[k] = t.own[i]
+	}
+	next, verdicts, err := ix.merge(open)
+	if err != nil {
 		return Index{}, t.unreadable(err)
 	}
-	for i, verdict := range t.verdicts {
-		if t.left != nil && errors.Is(verdict, objstore.ErrUnchanged) {
-			t.verdicts[i] = nil
+	for k, i := range t.open {
+		if t.verdicts[i] = verdicts[k]; t.waited {
+			t.verdicts[i] = unless(objstore.ErrUnchanged, verdicts[k])
 		}
 	}
 	return next, nil
@@ -190,6 +197,7 @@ func (t *turn) merged(ctx context.Context) (bool, error) {
 	if !errors.Is(err, objstore.ErrNotFound) {
 		return false, unless(objstore.ErrUnchanged, err)
 	}
+	t.left = nil
 	ix, _, err := t.read(ctx)
 	if err != nil {
 		return false, err
@@ -198,34 +206,27 @@ func (t *turn) merged(ctx context.Context) (bool, error) {
 	return err == nil && next.equal(ix), err
 }
 
-// lost is what a publisher does that lost a race: it leaves its entries, once, and tries again.
+// lost is what a publisher does that lost a race: it leaves its open entries, once, and tries again.
 func (t *turn) lost(ctx context.Context, attempt int, err error) error {
 	if attempt < patience || t.left != nil || !objstore.Lost(err) {
 		return err
 	}
 	var entries []Entry
-	for i, verdict := range t.verdicts {
-		if verdict == nil {
-			entries = append(entries, t.own[i])
+	var open []int
+	for _, i := range t.open {
+		if t.verdicts[i] == nil {
+			entries, open = append(entries, t.own[i]), append(open, i)
 		}
 	}
-	if len(entries) == 0 {
+	if len(open) == 0 {
 		return err
 	}
 	left, failed := t.leave(ctx, entries)
 	if failed != nil {
 		return failed
 	}
-	t.left = left
-	t.known[left.key] = *left
+	t.left, t.waited, t.open, t.known[left.key] = left, true, open, *left
 	return err
-}
-
-// done takes the own pending object away.
-func (t *turn) done(ctx context.Context) {
-	if t.left != nil {
-		t.sweep(ctx, []pending{*t.left})
-	}
 }
 
 func unless(expected, err error) error {

@@ -112,9 +112,8 @@ func explainAll(results []Result) error {
 			continue
 		}
 		res.Err = fmt.Errorf("publishing %s %s: %w", res.Name, res.Version, res.Err)
-		if cause := errors.Unwrap(res.Err); !slices.ContainsFunc(all, func(err error) bool {
-			return errors.Unwrap(err) == cause
-		}) {
+		cause := errors.Unwrap(res.Err)
+		if !slices.ContainsFunc(all, func(err error) bool { return errors.Is(err, cause) }) {
 			all = append(all, res.Err)
 		}
 	}

@@ -121,6 +121,27 @@ func (ix Index) bury(dead ...Tombstone) (Index, error) {
 	return next, nil
 }
 
+// missingIn are tombstones for the versions that next lacks.
+func (ix Index) missingIn(next Index, at time.Time) (dead []Tombstone) {
+	for _, name := range ix.Names() {
+		if bytes.Equal(ix.charts[name], next.charts[name]) {
+			continue
+		}
+		kept := map[string]bool{}
+		for _, e := range next.Versions(name) {
+			kept[e.Version] = true
+		}
+		for _, e := range ix.Versions(name) {
+			if !kept[e.Version] {
+				dead = append(dead, Tombstone{
+					Name: name, Version: e.Version, Digest: e.Digest, Reason: "removed", Time: at,
+				})
+			}
+		}
+	}
+	return dead
+}
+
 func (t Tombstone) same(other Tombstone) bool {
 	return t.Name == other.Name && t.Version == other.Version
 }

@@ -41,7 +41,7 @@ type Store struct {
 	Now func() time.Time
 
 	mu      sync.Mutex
-	writes  int // numbers the versions: a state never comes back, not even with the same bytes
+	writes  map[string]int // by key, numbers the versions: a state never comes back, not even with the same bytes
 	objects map[string]stored
 }
 
@@ -56,6 +56,7 @@ var _ objstore.Store = (*Store)(nil)
 func New() *Store {
 	return &Store{
 		Now:     time.Now, //nolint:forbidigo // the default of the injected clock
+		writes:  map[string]int{},
 		objects: map[string]stored{},
 	}
 }
@@ -116,8 +117,8 @@ func (s *Store) write(
 		if err := check(o, ok); err != nil {
 			return err
 		}
-		s.writes++
-		v = version.Of(strconv.Itoa(s.writes))
+		s.writes[key]++
+		v = version.Of(strconv.Itoa(s.writes[key]))
 		s.objects[key] = stored{objstore.Object{Content: clone(c), Version: v}, s.Now()}
 		return nil
 	})
