@@ -3,6 +3,8 @@ package chartrepo
 import (
 	"errors"
 	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
 
 // AddTo is what Publish does to the index.
@@ -27,3 +29,6 @@ var ParseIndex = parseIndex
 
 // Members is how an object is taken apart.
 var Members = members
+
+// StoreOf is where a repository keeps its objects.
+func StoreOf(r *Repository) objstore.Store { return r.store }
