@@ -29,6 +29,8 @@ type app struct {
 	getenv  func(string) string
 	verbose bool
 	output  string // table or json
+
+	configPath string // of pinnace.yaml; empty: the nearest one
 }
 
 const exitCodes = `Exit status:
@@ -89,6 +91,8 @@ func (a *app) root(started *bool) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log each step on standard error")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "how to print results: table or json")
+	root.PersistentFlags().StringVar(&a.configPath, "config", "",
+		"the pinnace.yaml to use (default: the one in this folder or the nearest above)")
 	root.AddCommand(a.publishCommand(), a.renderCommand(), a.demoCommand(), a.localawsCommand(), a.versionCommand())
 	return root
 }

@@ -28,7 +28,7 @@ func (a *app) publishCommand() *cobra.Command {
 			return a.publish(cmd.Context(), args[0], repo, region)
 		},
 	}
-	cmd.Flags().StringVar(&repo, "repo", "", "the repository: s3://bucket/prefix or file:///folder")
+	cmd.Flags().StringVar(&repo, "repo", "", "the repository: s3://bucket/prefix, file:///folder, or a name of pinnace.yaml")
 	cmd.Flags().StringVar(&region, "region", "", "the bucket's region (default: that of the AWS configuration)")
 	return cmd
 }
@@ -38,7 +38,7 @@ func (a *app) publish(ctx context.Context, dir, repo, region string) error {
 		return problem.New(problem.Usage, "add --repo s3://BUCKET/PREFIX, or --repo file:///FOLDER for a local one",
 			"publishing %s: no repository given", dir)
 	}
-	at, err := chartrepo.ParseRef(repo)
+	repository, err := a.openRepository(ctx, repo, region)
 	if err != nil {
 		return err
 	}
@@ -46,11 +46,7 @@ func (a *app) publish(ctx context.Context, dir, repo, region string) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, at, region)
-	if err != nil {
-		return err
-	}
-	done, err := chartrepo.New(store, chartrepo.Options{Location: at}).Publish(ctx, chart)
+	done, err := repository.Publish(ctx, chart)
 	if err != nil {
 		return err
 	}
