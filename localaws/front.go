@@ -78,7 +78,8 @@ func (s *Server) admitUnsigned(service string, c *api.Call) *api.Error {
 		}
 		return nil
 	}
-	if service == "sts" && strings.Contains(string(c.Body), "AssumeRoleWithWebIdentity") {
+	if form, err := url.ParseQuery(string(c.Body)); err == nil && service == "sts" &&
+		form.Get("Action") == "AssumeRoleWithWebIdentity" {
 		return nil
 	}
 	return refuse(service, unsigned)
@@ -117,7 +118,11 @@ func (s *Server) unchunk(service string, c *api.Call, signature sigv4.Signature,
 	}
 	c.Body = payload
 	header := c.Request.Header
-	maps.Copy(header, trailer)
+	for name, values := range trailer {
+		if strings.HasPrefix(name, "X-Amz-Checksum-") { // nothing else may come after the signature was checked
+			header[name] = values
+		}
+	}
 	var encodings []string
 	for e := range strings.SplitSeq(header.Get("Content-Encoding"), ",") {
 		if e = strings.TrimSpace(e); e != "" && e != "aws-chunked" {

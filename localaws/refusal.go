@@ -22,6 +22,7 @@ const (
 	badPayload
 	presignExpired
 	wrongRegion
+	uncovered
 )
 
 func failureOf(err error) failure {
@@ -34,6 +35,8 @@ func failureOf(err error) failure {
 		return presignExpired
 	case errors.Is(err, sigv4.ErrPayload):
 		return badPayload
+	case errors.Is(err, sigv4.ErrUncovered):
+		return uncovered
 	}
 	return malformed
 }
@@ -79,6 +82,10 @@ var refusals = map[failure]refusal{
 		"The provided 'x-amz-content-sha256' header does not match what was computed.",
 	},
 	presignExpired: {"AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException", 403, "Request has expired"},
+	uncovered: {
+		"AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
+		"There were headers present in the request which were not signed",
+	},
 	wrongRegion: {
 		"AuthorizationHeaderMalformed", "SignatureDoesNotMatch", "InvalidSignatureException", 400,
 		"Credential should be scoped to a valid region.",

@@ -52,7 +52,7 @@ type Agent struct {
 
 // New checks the configuration and the environment. It makes no call.
 func New(ctx context.Context, c Config) (*Agent, error) {
-	aws, err := workload.Config(ctx,
+	cfg, err := workload.Config(ctx,
 		workload.Options{Getenv: c.Getenv, HTTPClient: c.HTTPClient, AllowStatic: c.AllowStatic})
 	if err != nil {
 		return nil, err
@@ -63,9 +63,9 @@ func New(ctx context.Context, c Config) (*Agent, error) {
 		items[f.Item] = f.Item
 		targets = append(targets, file.Target{Item: f.Item, Path: f.Path, Token: f.Token})
 	}
-	source, err := appconfig.New(aws, appconfig.Config{
+	source, err := appconfig.New(cfg, appconfig.Config{
 		Application: c.Application, Environment: c.Environment, Profile: c.Profile,
-		Items: items, PollInterval: c.PollInterval, Resolver: secretsmanager.New(aws), Now: c.Now,
+		Items: items, PollInterval: c.PollInterval, Resolver: secretsmanager.New(cfg), Now: c.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func New(ctx context.Context, c Config) (*Agent, error) {
 		return nil, err
 	}
 	return &Agent{once: c.Once, engine: &delivery.Engine{
-		Source: explained{source}, Sinks: []delivery.Sink{sink}, Interval: c.PollInterval,
+		Source: explained{source, cfg}, Sinks: []delivery.Sink{sink}, Interval: c.PollInterval,
 		Log: c.Log, OnChange: c.OnChange, Wait: c.Wait, Rand: c.Rand, Now: c.Now,
 	}}, nil
 }
@@ -104,10 +104,15 @@ func Run(ctx context.Context, c Config) error {
 	return a.Run(ctx)
 }
 
-// explained is a source whose failures say what is wrong with the identity, where that is the cause.
-type explained struct{ delivery.Source }
+// explained is a source whose failures say what is wrong with the identity, where that is the cause, and which gets a
+// new one where the old one is dead.
+type explained struct {
+	delivery.Source
+	cfg aws.Config
+}
 
 func (e explained) Fetch(ctx context.Context) (delivery.Answer, error) {
 	answer, err := e.Source.Fetch(ctx)
+	workload.Renew(e.cfg, err)
 	return answer, workload.Explain(err)
 }

@@ -124,6 +124,16 @@ func TestRun(t *testing.T) {
 	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-1" || s.Items[1].Version != v1 {
 		t.Errorf("with the permission again: %+v, %q", s, read(t, key))
 	}
+	// The session ends early: the SDK would go by this machine's clock and keep it for an hour.
+	aws.set(func(a *amazon) { a.dead, a.document = a.sessions, document(v2) })
+	next()
+	if s := a.Status(); !strings.Contains(s.LastError, "expired") || read(t, key) != canary+"-1" {
+		t.Errorf("with a dead session: %+v, %q", s, read(t, key))
+	}
+	next()
+	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-2" {
+		t.Errorf("with a new session: %+v, %q", s, read(t, key))
+	}
 
 	cancel()
 	if err := <-done; err != nil {

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +30,8 @@ type amazon struct {
 	down     bool
 	denied   bool
 	tokens   int
+	sessions int // that STS has given out
+	dead     int // sessions up to this one have ended, whatever STS said of their length
 }
 
 func start(t *testing.T) (*amazon, map[string]string) {
@@ -63,6 +67,11 @@ func (a *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.down:
 		w.WriteHeader(http.StatusServiceUnavailable)
+	case r.Header.Get("Authorization") != "" && strings.Contains(r.Header.Get("Authorization"), "ASIAFAKE") &&
+		a.sessionOf(r) <= a.dead:
+		w.Header().Set("X-Amzn-Errortype", "ExpiredTokenException")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"Message":"The security token included in the request is expired"}`)
 	case r.URL.Path == "/configurationsessions":
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"InitialConfigurationToken":"first"}`)
@@ -82,6 +91,14 @@ func (a *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// sessionOf reads the number of the session out of the key id that signed the request.
+func (a *amazon) sessionOf(r *http.Request) int {
+	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "ASIAFAKE")
+	digits, _, _ := strings.Cut(rest, "/")
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
 func (a *amazon) secret(w http.ResponseWriter, body []byte) {
 	var in struct{ SecretId, VersionId string }
 	_ = json.Unmarshal(body, &in)
@@ -98,12 +115,13 @@ func (a *amazon) secret(w http.ResponseWriter, body []byte) {
 func (a *amazon) sts(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/xml")
 	if r.Header.Get("Authorization") == "" { // AssumeRoleWithWebIdentity is not signed
+		a.sessions++
 		fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>
-<AccessKeyId>ASIAFAKE</AccessKeyId><SecretAccessKey>CANARYSECRET</SecretAccessKey>
+<AccessKeyId>ASIAFAKE%d</AccessKeyId><SecretAccessKey>CANARYSECRET</SecretAccessKey>
 <SessionToken>CANARYSESSION</SessionToken>
 <Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/otel/pod</Arn>
 <AssumedRoleId>AROAFAKE:pod</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult>
-</AssumeRoleWithWebIdentityResponse>`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+</AssumeRoleWithWebIdentityResponse>`, a.sessions, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 		return
 	}
 	fmt.Fprint(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account>

@@ -14,6 +14,12 @@ func (s Signature) canonicalRequest(r *http.Request, payloadHash string) (string
 	if !slices.Contains(s.SignedHeaders, "host") {
 		return "", ErrMalformed
 	}
+	for name := range r.Header { // what AWS acts on must be what the caller signed
+		lower := strings.ToLower(name)
+		if strings.HasPrefix(lower, "x-amz-") && !slices.Contains(s.SignedHeaders, lower) {
+			return "", ErrUncovered
+		}
+	}
 	var headers strings.Builder
 	for _, name := range s.SignedHeaders {
 		headers.WriteString(name + ":" + headerValue(r, name) + "\n")

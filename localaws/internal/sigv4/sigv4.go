@@ -24,6 +24,7 @@ var (
 	ErrSkew      = errors.New("the signature's time is too far from the server's")
 	ErrExpired   = errors.New("the presigned request has expired")
 	ErrPayload   = errors.New("the body does not match its declared hash")
+	ErrUncovered = errors.New("there were headers present in the request which were not signed")
 )
 
 // Skew is how far a signature's time may be from the server's, either way.

@@ -231,6 +231,22 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// What AWS acts on must be signed: an x-amz- header that somebody added on the way is refused.
+func TestUncoveredHeader(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := signedRequest(t, rand.New(rand.NewPCG(5, 6)), "s3", nil, now)
+	s, err := sigv4.Parse(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"X-Amz-Copy-Source", "X-Amz-Acl", "X-Amz-Security-Token"} {
+		err := verifyChanged(s, r, nil, now, func(r *http.Request) { r.Header.Set(name, "added") })
+		if !errors.Is(err, sigv4.ErrUncovered) {
+			t.Errorf("an added %s: %v", name, err)
+		}
+	}
+}
+
 func FuzzUnchunk(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"))
 	f.Add([]byte("ffffffff\r\n"))
