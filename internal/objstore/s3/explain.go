@@ -103,11 +103,19 @@ func (s *Store) permissionHint(op operation, key string) string {
 // expectedRegion finds the region in "the region 'us-east-1' is wrong; expecting 'eu-west-1'".
 var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
 
-func (s *Store) wrongRegion(what string, answer *awshttp.ResponseError, api smithy.APIError) error {
-	region := answer.HTTPResponse().Header.Get("X-Amz-Bucket-Region")
-	if found := expectedRegion.FindStringSubmatch(api.ErrorMessage()); region == "" && found != nil {
-		region = found[1]
+// bucketRegion is where the bucket is according to a refusal, or "".
+func bucketRegion(answer *awshttp.ResponseError, api smithy.APIError) string {
+	if region := answer.HTTPResponse().Header.Get("X-Amz-Bucket-Region"); region != "" {
+		return region
 	}
+	if found := expectedRegion.FindStringSubmatch(api.ErrorMessage()); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+func (s *Store) wrongRegion(what string, answer *awshttp.ResponseError, api smithy.APIError) error {
+	region := bucketRegion(answer, api)
 	if region == "" {
 		return problem.New(problem.Usage, "find it with: aws s3api get-bucket-location --bucket "+s.bucket,
 			"%s: bucket %s is in another region: %w", what, s.bucket, api)
