@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
@@ -73,4 +76,30 @@ func (r *Repository) ArchiveSize(ctx context.Context, e Entry) (size int64, ok b
 	}
 	found, err := r.list(ctx, key)
 	return found[key].Size, found.has(key), err
+}
+
+// Latest is the version of a chart that Helm installs when none is asked for: the newest that is no prerelease. Where
+// there are prereleases only, it is the newest of them.
+func (ix Index) Latest(name string) (Entry, bool) {
+	list, newest := ranked(ix.Versions(name))
+	if len(list) == 0 {
+		return Entry{}, false
+	}
+	return list[newest], true
+}
+
+// ranked are those of the entries whose version is semantic, newest first whatever their order was, and which of them
+// is the latest.
+func ranked(entries []Entry) (list []Entry, latest int) {
+	for _, e := range entries {
+		if _, err := semver.NewVersion(e.Version); err == nil {
+			list = append(list, e)
+		}
+	}
+	newestFirst(list)
+	stable := func(e Entry) bool {
+		v, err := semver.NewVersion(e.Version)
+		return err == nil && v.Prerelease() == ""
+	}
+	return list, max(0, slices.IndexFunc(list, stable))
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
@@ -179,15 +178,7 @@ func (r *Repository) plan(ix Index, opts PruneOptions, now time.Time) (PrunePlan
 
 // expendable are the versions of one chart that the rules let go.
 func (r *Repository) expendable(all []Entry, opts PruneOptions, now time.Time) []Entry {
-	list := slices.DeleteFunc(all, func(e Entry) bool {
-		_, err := semver.NewVersion(e.Version)
-		return err != nil
-	})
-	newestFirst(list) // other tools may order theirs otherwise
-	newest := max(0, slices.IndexFunc(list, func(e Entry) bool {
-		v, _ := semver.NewVersion(e.Version)
-		return v.Prerelease() == ""
-	}))
+	list, newest := ranked(all)
 	var found []Entry
 	for i, e := range list {
 		young := opts.OlderThan > 0 && (e.Created.IsZero() || now.Sub(e.Created) <= opts.OlderThan)

@@ -2,8 +2,11 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -42,6 +45,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"fault": fault,
+			"serve": serve,
+			"token": token,
 		},
 	})
 }
@@ -115,4 +120,24 @@ func fault(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Value(serverKey{}).(*localaws.Server).Inject(kind(args[1], times))
 	fmt.Fprintf(ts.Stdout(), "%s on %s\n", args[0], args[1])
+}
+
+// serve FOLDER: serves a folder over HTTP until the script ends, at the URL in the variable SERVED.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: serve FOLDER")
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv("SERVED", server.URL)
+}
+
+// token: keeps the token of the JSON document that the last command printed in the variable TOKEN.
+func token(ts *testscript.TestScript, neg bool, args []string) {
+	var document struct{ Token string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &document))
+	if neg || len(args) != 0 || document.Token == "" {
+		ts.Fatalf("no token was printed")
+	}
+	ts.Setenv("TOKEN", document.Token)
 }
