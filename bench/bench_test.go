@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A run of the smallest sizes goes through everything: a server of its own, real publishers, the table and the picture.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	pinnace := filepath.Join(dir, "pinnace")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", pinnace, "github.com/pinnace-dev/pinnace/cmd/pinnace")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building pinnace: %v\n%s", err, out)
+	}
+	out := filepath.Join(dir, "bench.md")
+	args := []string{
+		"--sizes", "60", "--publishers", "1,3", "--parallel-sizes", "60", "--archives", "20", "--repeat", "1",
+		"--pinnace", pinnace, "--out", out, "--timeout", "1m",
+	}
+	if err := run(t.Context(), args, io.Discard, io.Discard, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| localaws | pinnace | 60 |", "| localaws | pinnace | 60 | 3 | 3 | 3 | 0 |", "| localaws | pinnace | 20 |",
+		" cores\n", "(bench.svg)",
+	} {
+		if !strings.Contains(string(table), want) {
+			t.Errorf("the table lacks %q:\n%s", want, table)
+		}
+	}
+	if strings.Contains(string(table), "did not work") {
+		t.Errorf("something did not work:\n%s", table)
+	}
+	if picture, err := os.ReadFile(filepath.Join(dir, "bench.svg")); err != nil || !bytes.HasPrefix(picture, []byte("<svg")) {
+		t.Errorf("no picture: %v", err)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	o, err := parse([]string{
+		"--sizes", "1,20", "--stores", "localaws,minio=/m", "--peer", "helm=/h", "--peer", "helm-s3=/s", "--publishers", "",
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.sizes) != 2 || len(o.publishers) != 0 || len(o.stores) != 2 || o.stores[1] != (binary{"minio", "/m"}) ||
+		len(o.peers) != 2 || o.peers[1] != (binary{"helm-s3", "/s"}) {
+		t.Errorf("%+v", o)
+	}
+	for _, args := range [][]string{
+		{"--sizes", "0"},
+		{"--sizes", "many"},
+		{"--publishers", "1,-2"},
+		{"--peer", "helm"},
+		{"--peer", "flux=/f"},
+		{"--repeat", "0"},
+		{"surplus"},
+		{"--parallel-sizes", "10000000"},
+	} {
+		if _, err := parse(args, io.Discard); err == nil {
+			t.Errorf("%v was taken", args)
+		}
+	}
+}
+
+// A store that does not start ends the run with its reason, and nothing is left running or lying about.
+func TestServerThatDoesNotStart(t *testing.T) {
+	err := run(t.Context(), []string{"--pinnace", "/bin/true", "--sizes", "1"}, io.Discard, io.Discard, time.Now)
+	if err == nil || !strings.Contains(err.Error(), "localaws") {
+		t.Errorf("error %v, want one that names the store", err)
+	}
+}
