@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,33 @@ import (
 	"testing"
 	"time"
 )
+
+// The tests' program is its own launcher, as the command is.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 || os.Args[1] != launcher {
+		os.Exit(m.Run())
+	}
+	if err := launch(os.Args[2:], os.NewFile(reportTo, "report"), time.Now); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// What a process costs is its own: not the memory of the program that measures it.
+func TestMeasure(t *testing.T) {
+	held := bytes.Repeat([]byte("x"), 200<<20)
+	used, out, err := command{"/bin/echo", []string{"hello"}, nil}.measure(t.Context())
+	if err != nil || string(out) != "hello\n" {
+		t.Fatalf("%q, %v", out, err)
+	}
+	if used.Wall <= 0 || used.RSS <= 0 || used.RSS > 100<<20 {
+		t.Errorf("echo cost %+v beside %d bytes held here", used, len(held))
+	}
+	_, _, err = command{"/bin/sh", []string{"-c", "echo why >&2; exit 3"}, nil}.measure(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "why") {
+		t.Errorf("error %v, want one with what the process said", err)
+	}
+}
 
 // A run of the smallest sizes goes through everything: a server of its own, real publishers, the table and the picture.
 func TestRun(t *testing.T) {

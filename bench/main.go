@@ -22,9 +22,15 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr, time.Now) //nolint:forbidigo // a command is where the clock is
-	stop()
+	now := time.Now //nolint:forbidigo // a command is where the clock is
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == launcher {
+		err = launch(os.Args[2:], os.NewFile(reportTo, "report"), now)
+	} else {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr, now)
+		stop()
+	}
 	if errors.Is(err, flag.ErrHelp) {
 		err = nil
 	}

@@ -152,7 +152,7 @@ func (b *bench) publishInto(ctx context.Context, server *servers.Server, t tool,
 		if err != nil {
 			return err
 		}
-		used, _, err := c.run(ctx, b.now)
+		used, _, err := c.measure(ctx)
 		if err != nil {
 			b.note(fmt.Errorf("%s into %d versions on %s: %w", t.name, versions, server.Kind, err))
 			return ctx.Err()
@@ -203,7 +203,7 @@ func (b *bench) together(ctx context.Context, t tool, p place, n int) (succeeded
 	start := b.now()
 	for _, c := range commands {
 		group.Go(func() {
-			_, _, err := c.run(ctx, b.now)
+			_, err := c.run(ctx)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -259,7 +259,7 @@ func (b *bench) reindex(ctx context.Context, server *servers.Server) error {
 		if err != nil {
 			return err
 		}
-		used, _, err := c.run(ctx, b.now)
+		used, _, err := c.measure(ctx)
 		if err != nil {
 			b.note(fmt.Errorf("%s reindexing on %s: %w", t.name, server.Kind, err))
 			continue

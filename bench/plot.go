@@ -17,6 +17,7 @@ type chart struct {
 type line struct {
 	Name   string
 	Points []point // by ascending X, all above zero
+	Colour int     // which of the colours
 	Dashed bool
 }
 
@@ -75,7 +76,7 @@ func (c chart) writeSVG(w io.Writer) error {
 	fmt.Fprintf(&b, `<text x="%d" y="28" font-size="16">%s</text>`+"\n", left, html.EscapeString(c.Title))
 	c.drawAxes(&b, x, y)
 	for i, l := range c.Lines {
-		l.draw(&b, x, y, colours[i%len(colours)], top+10+i*nameLine)
+		l.draw(&b, x, y, colours[l.Colour%len(colours)], top+10+i*nameLine)
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
@@ -125,20 +126,24 @@ func (l line) draw(b *strings.Builder, x, y axis, colour string, nameAt int) {
 	fmt.Fprintf(b, `<text x="%d" y="%d">%s</text>`+"\n", nameStart+30, nameAt, html.EscapeString(l.Name))
 }
 
-// publishChart is the wall time of one publish by the size of the index, a line for each tool on each store, and a
-// dashed one for the moving of the index's bytes.
+// publishChart is the wall time of one publish by the size of the index: a line for each tool on each store, and in the
+// colour of pinnace's a dashed one for moving the index's bytes there.
 func (r report) publishChart() chart {
 	c := chart{
 		Title: "One publish into an index of n versions",
 		X:     "versions in the index", Y: "seconds, from the start of the process to its end",
 	}
-	at := map[string]int{}
-	add := func(name string, dashed bool, p point) {
+	at := map[string]int{} // where a line is, by its name
+	colours := 0
+	add := func(name string, raw bool, p point) {
 		i, ok := at[name]
 		if !ok {
+			if !raw {
+				colours++
+			}
 			i = len(c.Lines)
 			at[name] = i
-			c.Lines = append(c.Lines, line{Name: name, Dashed: dashed})
+			c.Lines = append(c.Lines, line{Name: name, Colour: colours - 1, Dashed: raw})
 		}
 		c.Lines[i].Points = append(c.Lines[i].Points, p)
 	}

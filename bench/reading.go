@@ -49,19 +49,19 @@ func (b *bench) readWithHelm(ctx context.Context, peer binary, versions int, for
 		return err
 	}
 	env := b.environment(helmEnvironment(home)...)
-	_, version, err := command{peer.path, []string{"version", "--template", "{{.Version}}"}, env}.run(ctx, b.now)
+	version, err := command{peer.path, []string{"version", "--template", "{{.Version}}"}, env}.run(ctx)
 	if err != nil {
 		return err
 	}
 	name := "helm " + string(bytes.TrimSpace(version))
 	b.say("%s: reading %s versions in %s", name, count(versions), format)
-	if _, _, err := (command{peer.path, []string{"repo", "add", repositoryName, url}, env}).run(ctx, b.now); err != nil {
+	if _, err := (command{peer.path, []string{"repo", "add", repositoryName, url}, env}).run(ctx); err != nil {
 		return err
 	}
 	for _, operation := range [][]string{{"repo", "update"}, {"search", "repo", repositoryName + "/payments-api"}} {
 		var runs []usage
 		for start := b.now(); len(runs) < b.repeat && b.now().Sub(start) < patience; {
-			used, _, err := command{peer.path, operation, env}.run(ctx, b.now)
+			used, _, err := command{peer.path, operation, env}.measure(ctx)
 			if err != nil {
 				return err
 			}

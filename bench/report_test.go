@@ -65,7 +65,8 @@ func TestTables(t *testing.T) {
 // The picture is well-formed, holds every line and label, and keeps every point inside its axes.
 func TestPicture(t *testing.T) {
 	c := sample().publishChart()
-	if len(c.Lines) != 2 || len(c.Lines[0].Points) != 2 || !c.Lines[1].Dashed {
+	if len(c.Lines) != 2 || len(c.Lines[0].Points) != 2 || !c.Lines[1].Dashed ||
+		c.Lines[0].Colour != c.Lines[1].Colour {
 		t.Fatalf("lines: %+v", c.Lines)
 	}
 	c.Title = "a < b & c"
