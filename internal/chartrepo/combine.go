@@ -153,19 +153,17 @@ func (t *turn) take(ctx context.Context, attempt int) error {
 	if err != nil {
 		return err
 	}
-	// The first attempt goes on even if it has nothing to add, and completes what others may have left behind.
-	if attempt == 1 || !next.equal(seen.index) {
-		if next, err = seen.withPending(next); err != nil {
-			return t.unreadable(err)
+	if attempt > 1 && next.equal(seen.index) {
+		if t.left != nil {
+			t.sweep(ctx, []pending{*t.left})
 		}
-		if err := t.swap(ctx, seen, next); err != nil {
-			return t.lost(ctx, attempt, err)
-		}
+		return nil
 	}
-	if t.left != nil {
-		t.sweep(ctx, []pending{*t.left})
+	// The first attempt goes on even if it has nothing to add: it completes what others may have left behind.
+	if next, err = seen.withPending(next); err != nil {
+		return t.unreadable(err)
 	}
-	return nil
+	return t.lost(ctx, attempt, t.swap(ctx, seen, next))
 }
 
 // judge says what becomes of each open entry in this index, and answers the index with those that may come in. Once
@@ -206,7 +204,7 @@ func (t *turn) merged(ctx context.Context) (bool, error) {
 	return err == nil && next.equal(ix), err
 }
 
-// lost is what a publisher does that lost a race: it leaves its open entries, once, and tries again.
+// lost answers the error, and if it is that a race was lost, leaves the open entries to the winner, once.
 func (t *turn) lost(ctx context.Context, attempt int, err error) error {
 	if attempt < patience || t.left != nil || !objstore.Lost(err) {
 		return err

@@ -61,6 +61,15 @@ func New() *Store {
 	}
 }
 
+// Clone makes a store with the same objects in the same versions, which then goes its own way. The hooks are shared.
+func (s *Store) Clone() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Store{
+		Before: s.Before, After: s.After, Now: s.Now, writes: maps.Clone(s.writes), objects: maps.Clone(s.objects),
+	}
+}
+
 // Get implements objstore.Store.
 func (s *Store) Get(ctx context.Context, key string) (objstore.Object, error) {
 	return s.GetIfChanged(ctx, key, objstore.Version{})

@@ -35,6 +35,25 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// What is done to a clone is not done to the store, and versions agree until then.
+func TestClone(t *testing.T) {
+	s := mem.New()
+	v, err := s.Create(t.Context(), "k", objstore.Content{Body: []byte("one")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.Clone()
+	if _, err := c.Replace(t.Context(), "k", v, objstore.Content{Body: []byte("two")}); err != nil {
+		t.Error(err)
+	}
+	if o, err := s.Get(t.Context(), "k"); err != nil || string(o.Body) != "one" || o.Version != v {
+		t.Errorf("the store has %q, %v", o.Body, err)
+	}
+	if o, err := c.Get(t.Context(), "k"); err != nil || string(o.Body) != "two" || o.Version == v {
+		t.Errorf("the clone has %q, %v", o.Body, err)
+	}
+}
+
 func failAt(yes bool, err error) error {
 	if yes {
 		return err

@@ -1,0 +1,5 @@
+//go:build !race
+
+package chartrepo
+
+const raceDetector = false
