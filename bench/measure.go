@@ -175,7 +175,7 @@ func (b *bench) publishAtOnce(ctx context.Context, server *servers.Server, t too
 			return err
 		}
 		r := parallelRow{Store: server.Kind, Tool: t.name, Versions: versions, Publishers: n}
-		if r.Succeeded, r.Wall, err = b.together(ctx, t, p, n); err != nil {
+		if err := b.together(ctx, t, p, &r); err != nil {
 			return err
 		}
 		if r.Indexed, err = b.ownCharts(ctx, p); err != nil {
@@ -190,11 +190,12 @@ func (b *bench) publishAtOnce(ctx context.Context, server *servers.Server, t too
 	return nil
 }
 
-func (b *bench) together(ctx context.Context, t tool, p place, n int) (succeeded int, wall time.Duration, err error) {
-	commands := make([]command, n)
+// together runs the publishers of a row and fills in how it went.
+func (b *bench) together(ctx context.Context, t tool, p place, r *parallelRow) (err error) {
+	commands := make([]command, r.Publishers)
 	for i := range commands {
 		if commands[i], err = b.publishing(t, p); err != nil {
-			return 0, 0, err
+			return err
 		}
 	}
 	var group sync.WaitGroup
@@ -203,22 +204,23 @@ func (b *bench) together(ctx context.Context, t tool, p place, n int) (succeeded
 	start := b.now()
 	for _, c := range commands {
 		group.Go(func() {
-			_, err := c.run(ctx)
+			_, cpu, err := c.run(ctx)
 			mu.Lock()
 			defer mu.Unlock()
+			r.CPU += cpu
 			if err == nil {
-				succeeded++
+				r.Succeeded++
 			} else if failed == nil {
-				failed = fmt.Errorf("%s, one of %d at once on %s: %w", t.name, n, p.Kind, err)
+				failed = fmt.Errorf("%s, one of %d at once on %s: %w", t.name, r.Publishers, p.Kind, err)
 			}
 		})
 	}
 	group.Wait()
-	wall = b.now().Sub(start)
+	r.Wall = b.now().Sub(start)
 	if failed != nil {
 		b.note(failed)
 	}
-	return succeeded, wall, ctx.Err()
+	return ctx.Err()
 }
 
 // ownCharts counts the charts in the index that this run has published there.

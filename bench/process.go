@@ -34,19 +34,29 @@ type command struct {
 // limit bounds each process; the slowest peer takes a minute.
 const limit = 5 * time.Minute
 
-// run runs a command to its end and answers what it printed. The error of one that fails ends in what it said.
-func (c command) run(ctx context.Context) ([]byte, error) {
+// run runs a command to its end and answers what it printed and the processor time that it took. The error of one that
+// fails ends in what it said.
+func (c command) run(ctx context.Context) (out []byte, cpu time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Env = c.env
-	return c.finish(cmd)
+	out, err = c.finish(cmd)
+	return out, cpuTime(cmd.ProcessState), err
+}
+
+// cpuTime is zero for a process that did not start.
+func cpuTime(s *os.ProcessState) time.Duration {
+	if s == nil {
+		return 0
+	}
+	return s.UserTime() + s.SystemTime()
 }
 
 func (c command) finish(cmd *exec.Cmd) ([]byte, error) {
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second // with hundreds of processes, what one printed may take that long to be read
 	if err := cmd.Run(); err != nil {
 		return out.Bytes(), fmt.Errorf("%s %v: %w: %s", c.path, c.args, err, lastBytes(said.Bytes()))
 	}
@@ -106,7 +116,7 @@ func launch(args []string, report io.Writer, now func() time.Time) error {
 	if err := cmd.Run(); err != nil {
 		return err
 	}
-	used := usage{Wall: now().Sub(start), CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	used := usage{Wall: now().Sub(start), CPU: cpuTime(cmd.ProcessState)}
 	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		used.RSS = r.Maxrss * rssUnit()
 	}

@@ -49,13 +49,13 @@ func (b *bench) readWithHelm(ctx context.Context, peer binary, versions int, for
 		return err
 	}
 	env := b.environment(helmEnvironment(home)...)
-	version, err := command{peer.path, []string{"version", "--template", "{{.Version}}"}, env}.run(ctx)
+	version, _, err := command{peer.path, []string{"version", "--template", "{{.Version}}"}, env}.run(ctx)
 	if err != nil {
 		return err
 	}
 	name := "helm " + string(bytes.TrimSpace(version))
 	b.say("%s: reading %s versions in %s", name, count(versions), format)
-	if _, err := (command{peer.path, []string{"repo", "add", repositoryName, url}, env}).run(ctx); err != nil {
+	if _, _, err := (command{peer.path, []string{"repo", "add", repositoryName, url}, env}).run(ctx); err != nil {
 		return err
 	}
 	for _, operation := range [][]string{{"repo", "update"}, {"search", "repo", repositoryName + "/payments-api"}} {

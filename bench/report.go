@@ -37,7 +37,8 @@ type parallelRow struct {
 	Succeeded   int // processes that ended with 0
 	Indexed     int // charts of theirs in the index afterwards
 	Wall        time.Duration
-	One         time.Duration // of a single publisher there
+	CPU         time.Duration // of all publishers together
+	One         time.Duration // of a single publisher there, wall
 }
 
 // readingRow is what a reader of the repository waits for.
@@ -95,7 +96,8 @@ signed request each, in the same run; *beyond* is the wall time without those tw
 	parallelHead = `
 ## Publishers at once
 
-Each is a process with a chart of its own, all started together; the time is that until the last has ended.
+Each is a process with a chart of its own, all started together; the time is that until the last has ended. *CPU of
+all* is what the publishers need besides the server: divided by the machine's cores it is the least time there can be.
 
 `
 )
@@ -116,10 +118,12 @@ func (r report) parallelTable(b *strings.Builder) {
 	b.WriteString(parallelHead)
 	table(b, []string{
 		"store", "tool", "versions", "publishers", "succeeded", "in the index", "lost", "time", "× one publisher",
+		"CPU of all",
 	}, 2)
 	for _, p := range r.Parallel {
 		row(b, p.Store, p.Tool, count(p.Versions), count(p.Publishers), count(p.Succeeded), count(p.Indexed),
-			count(p.Succeeded-p.Indexed), seconds(p.Wall), fmt.Sprintf("%.1f", ratio(p.Wall, p.One)))
+			count(p.Succeeded-p.Indexed), seconds(p.Wall), fmt.Sprintf("%.1f", ratio(p.Wall, p.One)),
+			seconds(p.CPU))
 	}
 }
 
