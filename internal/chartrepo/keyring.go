@@ -64,7 +64,7 @@ func (r *Repository) putProvenance(ctx context.Context, p Package, body []byte) 
 			switch {
 			case !exists:
 				return objstore.Content{
-					Body: body, Type: "application/pgp-signature", CacheControl: "public, max-age=31536000, immutable",
+					Body: body, Type: "text/plain; charset=utf-8", CacheControl: immutableForever,
 				}, nil
 			case bytes.Equal(there, body):
 				return objstore.Content{}, objstore.ErrUnchanged

@@ -7,8 +7,7 @@ package chartrepo
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"helm.sh/helm/v4/pkg/chart/common"
 	chart "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
@@ -37,6 +37,7 @@ type Package struct {
 	AppVersion string // may be empty
 	Digest     string // sha256 of Archive, hexadecimal
 	Archive    []byte // the .tgz
+	Provenance []byte // published beside it, if there is any; Signer.Sign makes it
 
 	metadata *chart.Metadata
 }
@@ -44,36 +45,39 @@ type Package struct {
 // Filename is the archive's name in a repository, NAME-VERSION.tgz.
 func (p Package) Filename() string { return p.Name + "-" + p.Version + ".tgz" }
 
-// Pack makes a package of a chart folder, or takes an archive (a file) as it is.
+// Pack is Build of a builder that fetches nothing.
+func Pack(path string) (Package, error) { return NewBuilder(nil).Build(context.Background(), path) }
+
+// Build makes a package of a chart folder, or takes an archive (a file) as it is, with the provenance (.prov) that lies
+// beside it.
 //
 // A folder is linted as by "helm lint" and packaged reproducibly: the same tree gives the same bytes, whatever the
 // modification times, modes and order of its files and whatever the machine, by one build of pinnace (another Go or
-// Helm may compress or order otherwise). Files named by .helmignore stay out. Charts that it depends on must be below
-// charts/ already.
+// Helm may compress or order otherwise). Files named by .helmignore stay out. Charts that it depends on and that are
+// not below charts/ are fetched; the folder stays as it is.
 //
 // A chart that cannot be read is a problem.Usage, an error found by lint is a problem.Refused.
-func Pack(path string) (Package, error) {
+func (b *Builder) Build(ctx context.Context, path string) (Package, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return Package{}, problem.New(problem.Usage, "name a chart folder or a packaged chart (.tgz)",
-			"reading chart: %w", err)
+		return Package{}, problem.New(problem.Usage, archiveHint, "reading chart: %w", err)
 	}
 	if !info.IsDir() {
-		archive, err := os.ReadFile(path)
-		if err != nil {
-			return Package{}, problem.New(problem.Usage, "check the file's mode", "reading chart: %w", err)
-		}
-		p, err := Open(archive)
-		if err != nil {
-			return Package{}, fmt.Errorf("reading %s: %w", path, err)
-		}
-		return p, nil
+		return openFile(path, info.Size())
 	}
 	c, err := loadFolder(path)
 	if err != nil {
 		return Package{}, err
 	}
-	if err := check(path, c); err != nil {
+	completed, err := b.complete(ctx, path, c, 0)
+	if err != nil {
+		return Package{}, err
+	}
+	sortDependencies(c)
+	if err := checkFolders(path, c); err != nil {
+		return Package{}, err
+	}
+	if err := check(path, c, completed); err != nil {
 		return Package{}, err
 	}
 	archive, err := archive(c)
@@ -83,23 +87,54 @@ func Pack(path string) (Package, error) {
 	return Open(archive)
 }
 
-// Open reads the chart in the bytes of an archive. What is no packaged chart is a problem.Usage.
+func openFile(path string, size int64) (Package, error) {
+	if size > maxArchive {
+		return Package{}, problem.New(problem.Refused, archiveHint, "%s is larger than %d MiB", path, maxArchive>>20)
+	}
+	archive, err := os.ReadFile(path)
+	if err != nil {
+		return Package{}, problem.New(problem.Usage, "check the file's mode", "reading chart: %w", err)
+	}
+	p, err := Open(archive)
+	if err != nil {
+		return Package{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	prov, err := os.ReadFile(path + provenanceSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return Package{}, problem.New(problem.Usage, "check the file's mode", "reading provenance: %w", err)
+	}
+	if p, err = p.withProvenance(prov); err != nil {
+		return Package{}, fmt.Errorf("reading %s: %w", path+provenanceSuffix, err)
+	}
+	return p, nil
+}
+
+// Open reads the chart in the bytes of an archive. What is no packaged chart is a problem.Usage. One with anything but
+// plain files in one folder, or with more in it than it may have, is a problem.Refused.
 func Open(archive []byte) (Package, error) {
+	if _, err := unpack(archive); err != nil {
+		return Package{}, err
+	}
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
-		return Package{}, problem.New(problem.Usage, "name a chart folder or a packaged chart (.tgz)",
-			"opening chart archive: %w", err)
+		return Package{}, problem.New(problem.Usage, archiveHint, "opening chart archive: %s", oneLine(err.Error()))
 	}
-	sum := sha256.Sum256(archive)
-	return Package{
+	p := Package{
 		Name: c.Metadata.Name, Version: c.Metadata.Version, AppVersion: c.Metadata.AppVersion,
-		Digest: hex.EncodeToString(sum[:]), Archive: archive, metadata: c.Metadata,
-	}, nil
+		Digest: digest(archive), Archive: archive, metadata: c.Metadata,
+	}
+	if err := checkIdentity(p); err != nil {
+		return Package{}, err
+	}
+	return p, nil
 }
 
 func loadFolder(path string) (*chart.Chart, error) {
 	chartfile := filepath.Join(path, chartutil.ChartfileName)
-	if _, err := os.Stat(chartfile); errors.Is(err, fs.ErrNotExist) {
+	if !isChart(path) {
 		return nil, problem.New(problem.Usage, "name the folder that holds Chart.yaml",
 			"reading chart %s: it has no Chart.yaml", path)
 	}
@@ -111,39 +146,67 @@ func loadFolder(path string) (*chart.Chart, error) {
 		}
 		return nil, problem.New(problem.Usage, hint, "reading chart %s: %w", path, err)
 	}
+	leaveOut(c, scanBaseline)
 	return c, nil
 }
 
+func isChart(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, chartutil.ChartfileName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// scanBaseline is the file of a chart's folder that is about its secrets and not for those who install it.
+const scanBaseline = ".pinnace-scan.json"
+
+func leaveOut(c *chart.Chart, name string) {
+	is := func(f *common.File) bool { return f.Name == name }
+	c.Files, c.Raw = slices.DeleteFunc(c.Files, is), slices.DeleteFunc(c.Raw, is)
+	for _, d := range c.Dependencies() {
+		leaveOut(d, name)
+	}
+}
+
 // check refuses what would not install. Values are checked against the schema here and not by Helm's linter, which
-// would print the offending value.
-func check(path string, c *chart.Chart) error {
-	result := lint.RunAll(path, nil, "default", lint.WithSkipSchemaValidation(true))
+// would print the offending value. Lint reads a folder: for a chart that was completed it is a temporary one.
+func check(path string, c *chart.Chart, completed bool) error {
+	folder := path
+	if completed {
+		dir, err := os.MkdirTemp("", "pinnace-lint-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		if folder, err = write(c, dir); err != nil {
+			return fmt.Errorf("writing chart %s to lint it: %w", path, err)
+		}
+	}
+	result := lint.RunAll(folder, nil, "default", lint.WithSkipSchemaValidation(true))
 	for _, m := range result.Messages {
 		if m.Severity == support.ErrorSev {
 			return problem.New(problem.Refused, "correct the chart; \"helm lint "+path+"\" shows the same",
 				"chart %s does not pass lint: %s", path, oneLine(m.Error()))
 		}
 	}
-	if missing := missingDependencies(c); len(missing) > 0 {
-		return problem.New(problem.Refused, "run: helm dependency build "+path,
-			"chart %s lacks the charts it depends on: %s", path, strings.Join(missing, ", "))
-	}
 	return refuse(path, checkSchema(c.Name(), c.Schema, c.Values))
 }
 
-func missingDependencies(c *chart.Chart) (missing []string) {
-	for _, want := range c.Metadata.Dependencies {
-		if !slices.ContainsFunc(c.Dependencies(), func(d *chart.Chart) bool { return d.Name() == want.Name }) {
-			missing = append(missing, want.Name)
+// write makes a folder of the chart below dir, with Chart.yaml as its author wrote it.
+func write(c *chart.Chart, dir string) (string, error) {
+	if err := chartutil.SaveDir(c, dir); err != nil {
+		return "", err
+	}
+	folder := filepath.Join(dir, c.Name())
+	for _, f := range c.Raw {
+		if f.Name == chartutil.ChartfileName {
+			return folder, os.WriteFile(filepath.Join(folder, f.Name), f.Data, 0o600)
 		}
 	}
-	return missing
+	return folder, nil
 }
 
 // archive packages c so that nothing but its content decides the bytes.
 func archive(c *chart.Chart) ([]byte, error) {
 	c.StampModTimes(epoch)
-	sortDependencies(c)
 	dir, err := os.MkdirTemp("", "pinnace-pack-")
 	if err != nil {
 		return nil, err

@@ -123,7 +123,11 @@ func explainAll(results []Result) error {
 	return errors.Join(all...)
 }
 
-// putArchive creates the archive, or finds it there with the same bytes, and answers its entry for the index.
+// immutableForever lets whoever may read an archive keep it, and nobody in between: the charts are private.
+const immutableForever = "private, max-age=31536000, immutable"
+
+// putArchive creates the archive, or finds it there with the same bytes, and then the package's own provenance. It
+// answers the entry for the index.
 func (r *Repository) putArchive(ctx context.Context, p Package) (Entry, error) {
 	if p.metadata == nil {
 		return Entry{}, errors.New("the package was not made by Pack or Open")
@@ -135,7 +139,7 @@ func (r *Repository) putArchive(ctx context.Context, p Package) (Entry, error) {
 			switch {
 			case !exists:
 				return objstore.Content{
-					Body: p.Archive, Type: "application/gzip", CacheControl: "public, max-age=31536000, immutable",
+					Body: p.Archive, Type: "application/gzip", CacheControl: immutableForever,
 				}, nil
 			case digest(body) == p.Digest:
 				return objstore.Content{}, objstore.ErrUnchanged
@@ -143,6 +147,9 @@ func (r *Repository) putArchive(ctx context.Context, p Package) (Entry, error) {
 				return objstore.Content{}, immutable(p.Name, p.Version)
 			}
 		})
+	if err == nil && p.Provenance != nil {
+		err = r.putOwnProvenance(ctx, p)
+	}
 	if err != nil {
 		return Entry{}, err
 	}

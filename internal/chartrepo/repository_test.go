@@ -73,7 +73,7 @@ func TestObjectHeaders(t *testing.T) {
 	}
 	for key, want := range map[string][2]string{
 		"index.yaml":    {"application/yaml", "no-cache"},
-		"app-1.2.3.tgz": {"application/gzip", "public, max-age=31536000, immutable"},
+		"app-1.2.3.tgz": {"application/gzip", "private, max-age=31536000, immutable"},
 	} {
 		o, err := s.Get(t.Context(), key)
 		if got := [2]string{o.Type, o.CacheControl}; err != nil || got != want {
