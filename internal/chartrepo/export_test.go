@@ -32,3 +32,10 @@ var Members = members
 
 // StoreOf is where a repository keeps its objects.
 func StoreOf(r *Repository) objstore.Store { return r.store }
+
+// WithLimit is a source on the web that reads at most so many bytes.
+func WithLimit(s Source, limit int64) Source {
+	h := s.(httpSource)
+	h.maxIndex, h.maxArchive = limit, limit
+	return h
+}

@@ -73,6 +73,10 @@ func parseIndex(body []byte) (Index, error) {
 		return Index{}, errors.New("it is not a mapping")
 	}
 	ix.fields = maps.Collect(members(compact))
+	_, hasVersion := ix.fields["apiVersion"]
+	if _, hasEntries := ix.fields["entries"]; !hasVersion && !hasEntries && len(ix.fields) > 0 {
+		return Index{}, errNoIndex
+	}
 	var version string
 	if raw, ok := ix.fields["apiVersion"]; ok {
 		if json.Unmarshal(raw, &version) != nil || version != repo.APIVersionV1 {
@@ -88,6 +92,8 @@ func parseIndex(body []byte) (Index, error) {
 	return ix, nil
 }
 
+var errNoIndex = errors.New("it has neither apiVersion nor entries")
+
 // compactJSON answers the body as JSON without blanks. YAML is converted with Helm's types as a guide, so that what
 // Helm takes for a string though it has no quotes does not become a number that Helm would choke on, and so that YAML
 // which Helm cannot read is not made into JSON that it cannot read either.
@@ -96,6 +102,10 @@ func compactJSON(body []byte) ([]byte, error) {
 	compact.Grow(len(body))
 	if json.Compact(&compact, body) == nil {
 		return compact.Bytes(), nil
+	}
+	// Megabytes of something else would keep the YAML reader busy for half a minute before it says so.
+	if !bytes.Contains(body, []byte("apiVersion")) && !bytes.Contains(body, []byte("entries")) {
+		return nil, errNoIndex
 	}
 	var raw json.RawMessage
 	err := yaml.Unmarshal(body, &repo.IndexFile{}, func(d *json.Decoder) *json.Decoder {

@@ -63,19 +63,20 @@ func HTTPSource(ref string, opts HTTPOptions) (Source, error) {
 			return sameScheme(u, next.URL)
 		},
 	}
-	return httpSource{client, u}, nil
+	return httpSource{client, u, maxIndex, maxArchive}, nil
 }
 
 type httpSource struct {
-	client *http.Client
-	base   *url.URL // ends in a slash
+	client               *http.Client
+	base                 *url.URL // ends in a slash
+	maxIndex, maxArchive int64    // bytes
 }
 
 func (s httpSource) URL() string { return strings.TrimSuffix(s.base.String(), "/") }
 
 func (s httpSource) Index(ctx context.Context) (Index, error) {
 	at := s.base.JoinPath(indexKey)
-	body, err := s.get(ctx, at, maxIndex)
+	body, err := s.get(ctx, at, s.maxIndex, "gzip")
 	if errors.Is(err, objstore.ErrNotFound) {
 		return Index{}, problem.New(problem.Usage, "check the URL: a Helm repository has "+indexKey, "%w", err)
 	}
@@ -98,16 +99,17 @@ func (s httpSource) Fetch(ctx context.Context, ref string) ([]byte, error) {
 	if err := sameScheme(s.base, u); err != nil {
 		return nil, err
 	}
-	return s.get(ctx, u, maxArchive)
+	return s.get(ctx, u, s.maxArchive, "identity")
 }
 
-func (s httpSource) get(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
+// get reads at most limit bytes. An archive is asked for as it is: one that is decoded on the way has another digest.
+func (s httpSource) get(ctx context.Context, u *url.URL, limit int64, encoding string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("reading %s: %w", withoutQuery(u), err)
 	}
-	if limit == maxArchive { // an archive is a gzip file: one that is decoded on the way has another digest
-		req.Header.Set("Accept-Encoding", "identity")
+	if encoding != "gzip" { // which the transport asks for and decodes by itself
+		req.Header.Set("Accept-Encoding", encoding)
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
@@ -120,9 +122,12 @@ func (s httpSource) get(ctx context.Context, u *url.URL, limit int64) ([]byte, e
 	if err := refusal(resp.StatusCode); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", withoutQuery(u), err)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("it is larger than %d MiB", limit>>20)
+	var body []byte
+	if resp.ContentLength <= limit {
+		body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	}
+	if resp.ContentLength > limit || int64(len(body)) > limit {
+		err = problem.New(problem.Refused, "tell the repository's owner", "it is larger than %d bytes", limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", withoutQuery(u), err)

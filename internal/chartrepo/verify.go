@@ -26,8 +26,8 @@ const (
 	Dangling   FindingKind = "dangling"        // an entry whose archive is not there
 	NoDigest   FindingKind = "no-digest"       // an entry without the digest of its archive; reindex adds it
 	Mismatch   FindingKind = "digest-mismatch" // an archive with other bytes than its entry says
-	Unreadable FindingKind = "unreadable"      // an archive that is no chart
-	Misnamed   FindingKind = "misnamed"        // an archive of another name or version than its entry or its key says
+	Unreadable FindingKind = "unreadable"      // an archive that is no chart, or an entry that is none
+	Misnamed   FindingKind = "misnamed"        // an archive or entry of another name or version than stands over it
 	Unsigned   FindingKind = "unsigned"        // a version without provenance, or with one that does not verify
 	Leftover   FindingKind = "leftover"        // what a crash left: a pending entry, a temporary file, a yanked archive
 )
@@ -128,6 +128,7 @@ func (v *verifier) look(ctx context.Context) error {
 		v.lookAt(e, key, named[key], ok && objects.has(key), objects)
 		named[key] = true
 	}
+	v.lookForUnreadable(after)
 	v.lookForLeftovers(objects, named, after.Yanked())
 	return v.lookForTemporaryFiles()
 }
@@ -151,6 +152,24 @@ func (v *verifier) lookAt(e Entry, key string, known, there bool, objects listin
 	}
 	if v.opts.RequireSigned && !objects.has(key+provenanceSuffix) {
 		v.find(Unsigned, e.Name, e.Version, key, "it has no provenance")
+	}
+}
+
+// lookForUnreadable finds what makes Helm refuse the whole index, and entries in another chart's list.
+func (v *verifier) lookForUnreadable(ix Index) {
+	for _, name := range ix.Names() {
+		all, err := ix.entries(name)
+		if err != nil {
+			v.find(Unreadable, name, "", indexKey, oneLine(err.Error()))
+		}
+		for _, e := range all {
+			switch {
+			case !e.readable || e.Version == "":
+				v.find(Unreadable, name, e.Version, indexKey, "Helm refuses an index with such an entry: take it out by hand")
+			case e.Name != name:
+				v.find(Misnamed, e.Name, e.Version, indexKey, "it is among the entries of chart "+name)
+			}
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ func (a *app) yankCommand() *cobra.Command {
 		Use:   "yank NAME VERSION --repo REPO",
 		Short: "Take a version out of the index; its archive stays",
 		Long: "Take a version out of the index, so that no Helm finds it any more, and remember that it was there:\n" +
-			"nobody can publish it again, with these bytes or with others. Its archive stays for whoever knows its URL, and\n" +
-			"--undo puts the entry back as it was. Yanking a version again changes nothing.\n\n" +
+			"nobody can publish it again, with these bytes or with others. Its archive stays for whoever knows its URL,\n" +
+			"and --undo puts the entry back as it was. Yanking a version again changes nothing.\n\n" +
 			"Exit status 2: the repository does not have the version; 3: the yank cannot be taken back, for the version\n" +
 			"was pruned; 4: its archive is no longer the one that was yanked.",
 		Example: "  pinnace yank web 1.4.0 --repo prod --reason \"loses requests under load\"\n" +
