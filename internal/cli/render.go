@@ -6,60 +6,75 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pinnace-dev/pinnace/internal/chartrepo"
+	"github.com/pinnace-dev/pinnace/internal/config"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
+type renderOptions struct {
+	chartrepo.RenderOptions
+	environment string
+	files       []string
+}
+
 func (a *app) renderCommand() *cobra.Command {
-	var options chartrepo.RenderOptions
-	var files []string
+	var o renderOptions
 	cmd := &cobra.Command{
-		Use:   "render CHART [--values FILE]...",
+		Use:   "render CHART [--environment NAME] [--values FILE]...",
 		Short: "Print the manifests that a chart makes for an environment",
 		Long: "Render a chart folder, or a packaged chart, with Helm's engine and without a cluster, and print its\n" +
 			"manifests. A folder is linted and packaged first, exactly as publish does it, so what is rendered is what\n" +
 			"would be published. Values that the chart's schema refuses end it with exit status 4; the message says\n" +
-			"where they stand and not what they are.",
-		Example: "  pinnace render ./charts/opentelemetry -f ./charts/opentelemetry/values-prod.yaml --kube-version 1.33",
-		Args:    cobra.ExactArgs(1),
+			"where they stand and not what they are.\n\n" +
+			"An environment's values files are named in pinnace.yaml; those that the chart's folder has are used, then\n" +
+			"those of --values.",
+		Example: "  pinnace render ./charts/opentelemetry --environment prod --kube-version 1.33\n" +
+			"  pinnace render ./charts/opentelemetry -f my-values.yaml",
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.render(args[0], files, options)
+			return a.render(args[0], o)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVarP(&files, "values", "f", nil, "a YAML file of values; may be repeated, later files win")
-	flags.StringVar(&options.Release, "release", "", "name of the release (default: the chart's name)")
-	flags.StringVarP(&options.Namespace, "namespace", "n", "default", "namespace of the release")
-	flags.StringVar(&options.KubeVersion, "kube-version", "", "the cluster's Kubernetes version (default: that of Helm's libraries)")
+	flags.StringVarP(&o.environment, "environment", "e", "", "an environment of pinnace.yaml, for its values files")
+	flags.StringArrayVarP(&o.files, "values", "f", nil, "a YAML file of values; may be repeated, later files win")
+	flags.StringVar(&o.Release, "release", "", "name of the release (default: the chart's name)")
+	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "namespace of the release")
+	flags.StringVar(&o.KubeVersion, "kube-version", "", "the Kubernetes version (default: that of Helm's code)")
 	return cmd
 }
 
-func (a *app) render(path string, files []string, options chartrepo.RenderOptions) error {
-	for _, file := range files {
+func (a *app) render(path string, o renderOptions) error {
+	files, err := a.valuesFiles(path, o.environment)
+	if err != nil {
+		return err
+	}
+	for _, file := range slices.Concat(files, o.files) {
 		document, err := os.ReadFile(file)
 		if err != nil {
 			return problem.New(problem.Usage, "name a YAML file of values", "reading values: %w", err)
 		}
-		options.Values = append(options.Values, document)
+		o.Values = append(o.Values, document)
 	}
 	chart, err := chartrepo.Pack(path)
 	if err != nil {
 		return err
 	}
-	manifests, err := chartrepo.Render(chart.Archive, options)
+	manifests, err := chartrepo.Render(chart.Archive, o.RenderOptions)
 	if err != nil {
 		return err
 	}
 	if a.output == "json" {
 		return json.NewEncoder(a.Out).Encode(map[string]any{
 			"name": chart.Name, "version": chart.Version, "digest": "sha256:" + chart.Digest,
-			"release":   cmp.Or(options.Release, chart.Name),
-			"namespace": options.Namespace, "manifests": manifests,
+			"release":   cmp.Or(o.Release, chart.Name),
+			"namespace": o.Namespace, "manifests": manifests,
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(manifests)) {
@@ -69,4 +84,32 @@ func (a *app) render(path string, files []string, options chartrepo.RenderOption
 		}
 	}
 	return nil
+}
+
+// valuesFiles are the values files of an environment that the chart's folder has.
+func (a *app) valuesFiles(path, environment string) ([]string, error) {
+	if environment == "" {
+		return nil, nil
+	}
+	c, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	e, ok := c.Environments[environment]
+	if !ok {
+		return nil, problem.New(problem.Usage, "define it under environments in "+config.Name,
+			"environment %q is not in %s", environment, config.Name)
+	}
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return nil, problem.New(problem.Usage, "name the chart's folder, or the values files with --values",
+			"an environment's values files are looked for in a folder, and %s is none", path)
+	}
+	var found []string
+	for _, name := range e.Values {
+		file := filepath.Join(path, name)
+		if _, err := os.Stat(file); err == nil {
+			found = append(found, file)
+		}
+	}
+	return found, nil
 }
