@@ -52,6 +52,9 @@ func Main(ctx context.Context, args []string, streams Streams, getenv func(strin
 		_, _ = fmt.Fprintln(streams.Err, "pinnace: interrupted")
 		return interrupted
 	}
+	if exit, ok := errors.AsType[exitError](err); ok {
+		return int(exit)
+	}
 	if !started { // cobra refused the command line before any verb ran
 		err = problem.New(problem.Usage, "run `pinnace help` to see the verbs and their flags", "%w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,7 @@ const pollInterval = 15 * time.Second
 
 // whoAmI shows what a pod's token is worth.
 func whoAmI(ctx context.Context, r *run) ([]string, error) {
-	cfg, err := r.assume(ctx, r.cluster, serviceAccount(account), r.Prod.RoleARN, "whoami")
+	cfg, err := r.assume(ctx, r.Prod.cluster, serviceAccount(account), r.Prod.RoleARN, "whoami")
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func deliver(ctx context.Context, r *run) ([]string, error) {
 }
 
 func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
-	env, err := r.podEnvironment(r.cluster, serviceAccount(r.workload.serviceAccount), r.workload.roleARN, name)
+	env, err := r.podEnvironment(r.Prod.cluster, serviceAccount(r.workload.serviceAccount), r.workload.roleARN, name)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
 		Application: names[0], Environment: names[1], Profile: names[2],
 		Files: []agent.FileTarget{{Item: keyItem, Path: p.file, Token: true}}, Mode: 0o440,
 		PollInterval: pollInterval, Getenv: env, Wait: r.clock.Wait, Now: r.clock.Now,
-		Log: r.log, OnChange: p.took,
+		Log: r.log.With(slog.String("pod", name)), OnChange: p.took,
 	}
 	go func() {
 		defer close(p.done)

@@ -35,7 +35,7 @@ type Options struct {
 	WrapStore func(objstore.Store) objstore.Store
 	// Tamper changes the world after it was provisioned. It is how a test shows that a step can fail.
 	Tamper func(context.Context, *World) error
-	// Keep is called when everything ran, before anything is torn down, with what to type next.
+	// Keep is called when everything held, before anything is torn down, with what to type next.
 	Keep func(context.Context, Tour) error
 }
 
@@ -146,7 +146,7 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 	if err := o.Report.Finish(result); err != nil {
 		return result, err
 	}
-	if o.Keep != nil {
+	if o.Keep != nil && result.OK {
 		r.clock.SetSpeed(1)
 		return result, o.Keep(ctx, r.tour())
 	}
@@ -165,7 +165,9 @@ func (r *run) all(ctx context.Context) Result {
 		begun := r.opts.Now()
 		if broken {
 			outcome.Status = Skipped
-		} else if detail, err := s.run(ctx, r); err != nil {
+		} else if detail, err := s.run(ctx, r); ctx.Err() != nil {
+			outcome.Status = Skipped // interrupted: it says nothing of the promise
+		} else if err != nil {
 			outcome.Detail = detail
 			outcome.Status, outcome.Error, outcome.Hint = Failed, err.Error(), problem.HintOf(err)
 			broken = s.needed

@@ -40,23 +40,32 @@ func refused(who string, err error, want ...string) ([]string, error) {
 
 // otherServiceAccount shows the role to a pod of the same cluster and namespace, but of another service account.
 func otherServiceAccount(ctx context.Context, r *run) ([]string, error) {
-	cfg, err := r.assume(ctx, r.cluster, serviceAccount("intruder"), r.Prod.RoleARN, "intruder")
+	cfg, err := r.assume(ctx, r.Prod.cluster, serviceAccount("intruder"), r.Prod.RoleARN, "intruder")
 	if err == nil {
 		_, err = identity.WhoAmI(ctx, cfg)
 	}
 	return refused("service account "+namespace+"/intruder", err, "sts:AssumeRoleWithWebIdentity")
 }
 
-// otherSecret reads uat's secret with the session of prod's pod.
+// otherSecret reads uat's secret with the session of prod's pod, then tries to become uat's pod with prod's token.
 func otherSecret(ctx context.Context, r *run) ([]string, error) {
-	cfg, err := r.assume(ctx, r.cluster, serviceAccount(account), r.Prod.RoleARN, "curious")
+	cfg, err := r.assume(ctx, r.Prod.cluster, serviceAccount(account), r.Prod.RoleARN, "curious")
 	if err != nil {
 		return nil, err
 	}
 	_, err = secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
 		SecretId: &r.UAT.SecretARN,
 	})
-	return refused("prod's pod reading "+r.UAT.SecretName, err, "AccessDenied", "secretsmanager:GetSecretValue")
+	read, err := refused("prod's pod reading "+r.UAT.SecretName, err, "AccessDenied", "secretsmanager:GetSecretValue")
+	if err != nil {
+		return read, err
+	}
+	cfg, err = r.assume(ctx, r.Prod.cluster, serviceAccount(account), r.UAT.RoleARN, "climber")
+	if err == nil {
+		_, err = identity.WhoAmI(ctx, cfg)
+	}
+	climb, err := refused("prod's pod asking for uat's role", err, "sts:AssumeRoleWithWebIdentity")
+	return append(read, climb...), err
 }
 
 // anonymous reads the chart and the index without credentials.

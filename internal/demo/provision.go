@@ -39,7 +39,7 @@ func (w *World) provision(ctx context.Context, mark string) error {
 	if err := w.provisionBucket(ctx); err != nil {
 		return err
 	}
-	for _, issuer := range []string{w.cluster.URL(), w.pipeline.URL()} {
+	for _, issuer := range []string{w.pipeline.URL(), w.UAT.cluster.URL(), w.Prod.cluster.URL()} {
 		_, err := w.IAM.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
 			Url: &issuer, ClientIDList: []string{audience},
 		})
@@ -63,9 +63,8 @@ func (w *World) provision(ctx context.Context, mark string) error {
 	if err := w.provisionStrategies(ctx); err != nil {
 		return err
 	}
-	w.UAT = &Environment{Name: "uat", ApplicationID: *app.Id, ProfileID: *shared.Id, Key: newKey(mark)}
-	w.Prod = &Environment{Name: "prod", ApplicationID: *app.Id, ProfileID: *shared.Id, Key: newKey(mark)}
 	for _, e := range []*Environment{w.UAT, w.Prod} {
+		e.ApplicationID, e.ProfileID, e.Key = *app.Id, *shared.Id, newKey(mark)
 		if err := w.provisionEnvironment(ctx, e); err != nil {
 			return err
 		}
@@ -149,7 +148,7 @@ func (w *World) workloadVars(e *Environment) map[string]string {
 	base := fmt.Sprintf("arn:aws:appconfig:%s:%s:", w.AWS.Region(), w.AWS.Account())
 	app := base + "application/" + e.ApplicationID
 	return map[string]string{
-		"issuer": w.cluster.Host(), "provider_arn": w.providerARN(w.cluster.Host()),
+		"issuer": e.cluster.Host(), "provider_arn": w.providerARN(e.cluster.Host()),
 		"subject": serviceAccount(account), "audience": audience, "account_id": w.AWS.Account(),
 		"secret_arn":        e.SecretARN,
 		"configuration_arn": app + "/environment/" + e.EnvironmentID + "/configuration/" + e.ProfileID,

@@ -27,7 +27,7 @@ type StepResult struct {
 	Millis  int64    `json:"milliseconds"`
 }
 
-// Result is what became of the demo. Keep holds what to type next, where everything was left running.
+// Result is what became of the demo.
 type Result struct {
 	OK     bool         `json:"ok"`
 	Steps  []StepResult `json:"steps"`

@@ -37,8 +37,8 @@ const (
 	keyItem     = "private_key"
 )
 
-// World is everything that a run made: an account on localaws, a cluster's and a pipeline's issuer, and a temporary
-// folder. A test reaches it through Options.Tamper to break one thing and see the matching step fail.
+// World is everything that a run made: an account on localaws, two clusters' and a pipeline's issuers, and a
+// temporary folder. A test reaches it through Options.Tamper to break one thing and see the matching step fail.
 type World struct {
 	AWS      *localaws.Server
 	Dir      string
@@ -48,7 +48,6 @@ type World struct {
 	IAM      *iam.Client
 	Secrets  *secretsmanager.Client
 	AppCfg   *appconfig.Client
-	cluster  *localaws.Issuer
 	pipeline *localaws.Issuer
 	clock    *warp
 	// strategies are the ids of the deployment strategies.
@@ -58,9 +57,11 @@ type World struct {
 	closers    []func() error
 }
 
-// Environment is one of uat and prod: a secret, the configuration that points at it, and the role that may read both.
+// Environment is one of uat and prod: a cluster with an issuer of its own, a secret, the configuration that points at
+// it, and the role that may read both.
 type Environment struct {
 	Name          string
+	cluster       *localaws.Issuer
 	SecretName    string
 	SecretARN     string
 	VersionID     string // of the secret that the configuration pins
@@ -84,7 +85,8 @@ func startWorld(o Options) (*World, error) {
 		return w, err
 	}
 	w.closers = append(w.closers, w.AWS.Close)
-	for _, issuer := range []**localaws.Issuer{&w.cluster, &w.pipeline} {
+	w.UAT, w.Prod = &Environment{Name: "uat"}, &Environment{Name: "prod"}
+	for _, issuer := range []**localaws.Issuer{&w.pipeline, &w.UAT.cluster, &w.Prod.cluster} {
 		if *issuer, err = localaws.StartIssuer(w.clock.Now); err != nil {
 			return w, err
 		}
