@@ -98,7 +98,7 @@ func (a *app) root(started *bool) *cobra.Command {
 		"the pinnace.yaml to use (default: the one in this folder or the nearest above)")
 	root.AddCommand(a.publishCommand(), a.renderCommand(), a.demoCommand(), a.localawsCommand(), a.versionCommand())
 	root.AddCommand(a.promoteCommand(), a.mirrorCommand(), a.yankCommand(), a.deprecateCommand(), a.pruneCommand(),
-		a.lsCommand(), a.showCommand(), a.verifyCommand(), a.reindexCommand())
+		a.lsCommand(), a.showCommand(), a.verifyCommand(), a.reindexCommand(), a.pluginCommand())
 	return root
 }
 
