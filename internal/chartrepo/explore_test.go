@@ -30,34 +30,50 @@ func TestPublishProtocol(t *testing.T) {
 		short, bound, deep bound
 	}{{
 		scenario{name: "two publishers", actors: []actor{c.one, c.two}, alike: 2, private: archives},
-		bound{1, anyNumber}, bound{2, anyNumber}, bound{4, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
+		bound{4, anyNumber},
 	}, {
 		scenario{name: "three publishers", actors: []actor{c.one, c.two, c.three}, alike: 3, private: archives},
-		bound{0, anyNumber}, bound{1, anyNumber}, bound{2, anyNumber},
+		bound{0, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
 	}, {
 		scenario{name: "three publishers of one version", actors: c.rivals, alike: 3, private: nobodys},
-		bound{0, anyNumber}, bound{1, anyNumber}, bound{2, anyNumber},
+		bound{0, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
 	}, {
 		scenario{name: "two publishers of the same bytes", actors: []actor{c.one, c.again}, alike: 2, private: nobodys},
-		bound{1, anyNumber}, bound{2, anyNumber}, bound{3, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
+		bound{3, anyNumber},
 	}, {
 		scenario{name: "two publishers, a yank, a reindex", actors: []actor{c.one, c.two, c.yank, c.reindex}, private: nobodys},
-		bound{0, 3}, bound{0, anyNumber}, bound{1, anyNumber},
+		bound{0, 3},
+		bound{0, anyNumber},
+		bound{1, anyNumber},
 	}, {
 		scenario{name: "two publishers, a prune", actors: []actor{c.one, c.two, c.prune}, private: nobodys},
-		bound{0, anyNumber}, bound{1, anyNumber}, bound{2, anyNumber},
+		bound{0, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
 	}, {
 		scenario{
 			name: "three publishers, a yank, a reindex", private: nobodys,
 			actors: []actor{c.one, c.two, c.three, c.yank, c.reindex},
 		},
-		bound{0, 1}, bound{1, 2}, bound{1, 4},
+		bound{0, 1},
+		bound{1, 2},
+		bound{1, 4},
 	}, {
 		scenario{
 			name: "after a crash: a publisher, a yank, a reindex", before: c.crash, private: nobodys,
 			actors: []actor{c.two, c.yank, c.reindex},
 		},
-		bound{0, anyNumber}, bound{1, anyNumber}, bound{2, anyNumber},
+		bound{0, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -414,7 +430,7 @@ type carelessStore struct{ objstore.Store }
 func (s carelessStore) Replace(
 	ctx context.Context, key string, _ objstore.Version, c objstore.Content,
 ) (objstore.Version, error) {
-	o, err := s.Store.Get(ctx, key)
+	o, err := s.Get(ctx, key)
 	if err != nil {
 		return objstore.Version{}, err
 	}
