@@ -94,7 +94,6 @@ type need struct {
 // fetched is a chart that was read and checked.
 type fetched struct {
 	Package
-	provenance []byte // nil: it has none
 	repository string
 	by         string
 	needs      []need
@@ -187,7 +186,7 @@ func (m *mirror) fetch(ctx context.Context, n need) (fetched, error) {
 	if f.Package, err = m.archive(ctx, source, e); err != nil {
 		return fetched{}, fmt.Errorf("chart %s %s: %w", e.Name, e.Version, err)
 	}
-	if f.provenance, err = m.provenance(ctx, source, e, f.Package); err != nil {
+	if f.Provenance, err = m.provenance(ctx, source, e, f.Package); err != nil {
 		return fetched{}, fmt.Errorf("chart %s %s: %w", e.Name, e.Version, err)
 	}
 	if m.opts.Open != nil {
@@ -302,7 +301,6 @@ func needOf(d *chart.Dependency, at string) (need, error) {
 	return need{Want: w, repository: repository}, err
 }
 
-// publish writes archives and provenance before the index, so that whoever sees a version can verify it.
 func (m *mirror) publish(ctx context.Context, to *Repository, found []fetched, charts []Mirrored) error {
 	packages := map[string]Package{}
 	for _, f := range found {
@@ -310,15 +308,6 @@ func (m *mirror) publish(ctx context.Context, to *Repository, found []fetched, c
 			return immutable(f.Name, f.Version)
 		}
 		packages[f.Filename()] = f.Package
-		if f.provenance == nil {
-			continue
-		}
-		if _, err := to.putArchive(ctx, f.Package); err != nil {
-			return fmt.Errorf("publishing %s %s: %w", f.Name, f.Version, err)
-		}
-		if err := to.putProvenance(ctx, f.Package, f.provenance); err != nil {
-			return fmt.Errorf("publishing %s %s: %w", f.Name, f.Version, err)
-		}
 	}
 	order := slices.Sorted(maps.Keys(packages))
 	list := make([]Package, len(order))

@@ -47,31 +47,26 @@ func promote(
 	if err != nil {
 		return Promotion{}, err
 	}
-	p, prov, err := from.fetch(ctx, e)
+	p, err := from.fetch(ctx, e)
 	if err != nil {
 		return Promotion{}, fmt.Errorf("at the source: %w", err)
 	}
 	if opts.Keyring != nil {
-		if _, err := opts.Keyring.Verify(p, prov); err != nil {
+		if _, err := opts.Keyring.Verify(p, p.Provenance); err != nil {
 			return Promotion{}, fmt.Errorf("at the source: %w", err)
 		}
 	}
 	if _, err := to.putArchive(ctx, p); err != nil {
 		return Promotion{}, err
 	}
-	if prov != nil {
-		if err := to.putProvenance(ctx, p, prov); err != nil {
-			return Promotion{}, err
-		}
-	}
-	done := Promotion{Provenance: prov != nil}
 	e.URLs = []string{escape(p.Filename())}
-	there, prov, err := to.fetch(ctx, e)
+	there, err := to.fetch(ctx, e)
 	if err != nil {
 		return Promotion{}, fmt.Errorf("at the target: %w", err)
 	}
+	done := Promotion{Provenance: there.Provenance != nil}
 	if opts.Keyring != nil {
-		if done.Signer, err = opts.Keyring.Verify(there, prov); err != nil {
+		if done.Signer, err = opts.Keyring.Verify(there, there.Provenance); err != nil {
 			return Promotion{}, fmt.Errorf("at the target: %w", err)
 		}
 	}
@@ -102,27 +97,28 @@ func (r *Repository) find(ctx context.Context, name, version string) (Entry, err
 	return Entry{}, r.noSuch(name, version)
 }
 
-// fetch is the package of an entry, held against its digest, and its provenance, nil if it has none.
-func (r *Repository) fetch(ctx context.Context, e Entry) (Package, []byte, error) {
+// fetch is the package of an entry with its provenance, if it has any, held against its digest.
+func (r *Repository) fetch(ctx context.Context, e Entry) (Package, error) {
 	key, ok := r.locate(e)
 	if !ok {
-		return Package{}, nil, fmt.Errorf("its archive is not in %s", r.base())
+		return Package{}, fmt.Errorf("its archive is not in %s", r.base())
 	}
 	o, err := r.store.Get(ctx, key)
 	if err != nil {
-		return Package{}, nil, err
+		return Package{}, err
 	}
 	if got := digest(o.Body); got != normalDigest(e.Digest) {
-		return Package{}, nil, problem.New(problem.Refused, "do not install it: find out who replaced the archive",
+		return Package{}, problem.New(problem.Refused, "do not install it: find out who replaced the archive",
 			"%s has digest %s, the index says %s", key, got, e.Digest)
 	}
 	p, err := openAs(o.Body, e.Name, e.Version)
 	if err != nil {
-		return Package{}, nil, err
+		return Package{}, err
 	}
 	prov, err := r.store.Get(ctx, key+provenanceSuffix)
-	if errors.Is(err, objstore.ErrNotFound) {
-		return p, nil, nil
+	if err != nil && !errors.Is(err, objstore.ErrNotFound) {
+		return Package{}, err
 	}
-	return p, prov.Body, err
+	p.Provenance = prov.Body
+	return p, nil
 }

@@ -53,7 +53,7 @@ type VerifyOptions struct {
 	RequireSigned bool
 	// Keyring verifies the provenance that is there. It needs Deep.
 	Keyring *Keyring
-	// Grace leaves out what was written less than this before now: a publish may be under way.
+	// Grace leaves out what was written less than this ago: a publish may be under way. 0 leaves out nothing.
 	Grace time.Duration
 }
 
@@ -72,7 +72,7 @@ type Report struct {
 // Verify holds the index and the archives against each other. It writes nothing, and what others publish or prune
 // meanwhile is no finding.
 func (r *Repository) Verify(ctx context.Context, opts VerifyOptions) (Report, error) {
-	v := verifier{Repository: r, opts: opts, recent: r.opts.Now().Add(-opts.Grace)}
+	v := verifier{Repository: r, opts: opts, now: r.opts.Now()}
 	if err := v.look(ctx); err != nil {
 		return Report{}, fmt.Errorf("verifying %s: %w", r.base(), err)
 	}
@@ -90,9 +90,14 @@ func (r *Repository) Verify(ctx context.Context, opts VerifyOptions) (Report, er
 type verifier struct {
 	*Repository
 	Report
-	opts   VerifyOptions
-	recent time.Time // what is younger is not judged
-	there  []Entry   // entries whose archive is in the repository
+	opts  VerifyOptions
+	now   time.Time
+	there []Entry // entries whose archive is in the repository
+}
+
+// young tells what is not judged yet.
+func (v *verifier) young(modified time.Time) bool {
+	return v.opts.Grace > 0 && v.now.Sub(modified) < v.opts.Grace
 }
 
 func (v *verifier) find(kind FindingKind, name, version, key, detail string) {
@@ -186,7 +191,7 @@ func (v *verifier) lookForLeftovers(objects listing, named map[string]bool, tomb
 		}
 		t, isYanked := yanked[key]
 		switch {
-		case info.Modified.After(v.recent) || named[key]:
+		case named[key] || v.young(info.Modified):
 		case isYanked && t.Entry == nil:
 			v.find(Leftover, t.Name, t.Version, key, "a prune was interrupted: apply it again ("+t.Reason+")")
 		case isArchive(key) && !isYanked:
@@ -210,7 +215,7 @@ func (v *verifier) lookForTemporaryFiles() error {
 		if err != nil || !strings.HasPrefix(d.Name(), durable.TempPrefix) {
 			return err
 		}
-		if info, err := d.Info(); err == nil && !info.ModTime().After(v.recent) {
+		if info, err := d.Info(); err == nil && !v.young(info.ModTime()) {
 			v.find(Leftover, "", "", path, "a write was interrupted: remove the file")
 		}
 		return nil
