@@ -2,6 +2,7 @@ package s3
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 )
@@ -23,7 +24,7 @@ func (r *request) question() api.Question {
 	}
 	for _, name := range conditionHeaders {
 		if values := r.Request.Header.Values(name); len(values) > 0 {
-			q.Condition["s3:"+name] = values
+			q.Condition["s3:"+name] = []string{strings.Join(values, ",")} // keys of one value
 		}
 	}
 	if r.key == "" {

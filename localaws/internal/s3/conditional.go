@@ -2,6 +2,7 @@ package s3
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +10,28 @@ import (
 )
 
 const maxKey = 1024 // bytes
+
+// conditionalHeaders are those of RFC 9110 that S3 knows.
+var conditionalHeaders = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+
+// checkConditions refuses the conditions that a write does not take, so that none is ever taken for an unconditional
+// write: a header that S3 does not implement there, one without a value, and one that stands twice.
+func (r *request) checkConditions() *api.Error {
+	if r.op.conditions == nil {
+		return nil
+	}
+	for _, name := range conditionalHeaders {
+		values := r.Request.Header.Values(name)
+		switch {
+		case len(values) == 0:
+		case !slices.Contains(r.op.conditions, name):
+			return errHeaderNotImplemented(name)
+		case len(values) > 1 || strings.TrimSpace(values[0]) == "":
+			return errInvalidArgument(name, strings.Join(values, ","), "The "+name+" header must have one value")
+		}
+	}
+	return nil
+}
 
 // prepareWrite refuses conditions on a write that S3 does not take, and asks for the permission that If-Match needs.
 func (s *Service) prepareWrite(r *request) *api.Error {

@@ -33,6 +33,27 @@ func TestConditions(t *testing.T) {
 		{"put ETag on nothing", "PUT", fresh, []string{"If-Match", old}, 404, "NoSuchKey"},
 		{"put If-None-Match with an ETag", "PUT", object, []string{"If-None-Match", some}, 501, "NotImplemented"},
 		{"put If-Match with a star", "PUT", object, []string{"If-Match", "*"}, 501, "NotImplemented"},
+		{"put empty If-None-Match", "PUT", object, []string{"If-None-Match", ""}, 400, "InvalidArgument"},
+		{"put blank If-None-Match", "PUT", object, []string{"If-None-Match", " "}, 400, "InvalidArgument"},
+		{"put empty If-Match", "PUT", object, []string{"If-Match", ""}, 400, "InvalidArgument"},
+		{"put two If-None-Match", "PUT", object, []string{"If-None-Match", "*", "If-None-Match", "*"}, 400, "InvalidArgument"},
+		{"put first one empty", "PUT", object, []string{"If-None-Match", "", "If-None-Match", "*"}, 400, "InvalidArgument"},
+		{"put two If-Match", "PUT", object, []string{"If-Match", old, "If-Match", some}, 400, "InvalidArgument"},
+		{
+			"put unmodified since", "PUT", object,
+			[]string{"If-Unmodified-Since", "Mon, 04 May 2026 03:02:01 GMT"},
+			501,
+			"NotImplemented",
+		},
+		{"begin an upload on condition", "POST", object + "?uploads", []string{"If-None-Match", "*"}, 501, "NotImplemented"},
+		{"delete empty If-Match", "DELETE", object, []string{"If-Match", ""}, 400, "InvalidArgument"},
+		{"delete If-None-Match", "DELETE", object, []string{"If-None-Match", "*"}, 501, "NotImplemented"},
+		{
+			"copy empty If-None-Match", "PUT", object,
+			[]string{"x-amz-copy-source", "charts/other", "If-None-Match", ""},
+			400,
+			"InvalidArgument",
+		},
 		{"get unchanged", "GET", object, []string{"If-None-Match", old}, 304, ""},
 		{"get changed", "GET", object, []string{"If-None-Match", some}, 200, ""},
 		{"get one of many", "GET", object, []string{"If-None-Match", some + ", W/" + old}, 304, ""},
@@ -246,5 +267,16 @@ func increment(t *testing.T, client *awss3.Client) error {
 		if status, _ := refusal(t, err); status != http.StatusPreconditionFailed {
 			return err
 		}
+	}
+}
+
+// A policy that asks for the value of a condition must not be shown only the first of two headers.
+func TestPoliciesSeeWholeConditions(t *testing.T) {
+	h := newBucketHarness(t)
+	h.asked()
+	h.want(400, "", "PUT", "/charts/key", "", "If-None-Match", "*", "If-None-Match", "")
+	asked := h.asked()
+	if len(asked) != 1 || len(asked[0].Condition["s3:if-none-match"]) != 1 || asked[0].Condition["s3:if-none-match"][0] != "*," {
+		t.Errorf("asked %v", asked)
 	}
 }

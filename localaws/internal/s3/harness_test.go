@@ -156,7 +156,10 @@ func (h *harness) raw(method, path, body string, headers ...string) answer {
 	}
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=FAKEKEY/20260504/"+testRegion+"/s3/aws4_request")
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Authorization" {
+			r.Header.Del(headers[i])
+		}
+		r.Header.Add(headers[i], headers[i+1])
 		if headers[i] == "Host" {
 			r.Host = headers[i+1]
 		}

@@ -15,10 +15,18 @@ type operation struct {
 	versioned string // the permission instead, when the request names a version
 	serve     func(*Service, *request) *api.Error
 
-	creates       bool // the bucket need not exist yet
-	asksItself    bool // serve asks for permission, key by key
-	digestsItself bool // a checksum header is not of the body, and serve checks it
+	conditions    []string // of a write on an object: the conditional headers that it takes; nil for anything else
+	creates       bool     // the bucket need not exist yet
+	asksItself    bool     // serve asks for permission, key by key
+	digestsItself bool     // a checksum header is not of the body, and serve checks it
 }
+
+// What kinds of write take of conditionalHeaders.
+var (
+	onWrite  = []string{"If-Match", "If-None-Match"}
+	onDelete = []string{"If-Match"}
+	onPart   = []string{}
+)
 
 // operations is the API by method, target and sub-resource. A PUT with a copy source is a COPY here.
 var operations = map[string]operation{
@@ -65,17 +73,20 @@ var operations = map[string]operation{
 
 	"GET object":  {action: "s3:GetObject", versioned: "s3:GetObjectVersion", serve: (*Service).getObject},
 	"HEAD object": {action: "s3:GetObject", versioned: "s3:GetObjectVersion", serve: (*Service).getObject},
-	"PUT object":  {action: "s3:PutObject", serve: (*Service).putObject},
-	"COPY object": {action: "s3:PutObject", serve: (*Service).copyObject},
+	"PUT object":  {action: "s3:PutObject", serve: (*Service).putObject, conditions: onWrite},
+	"COPY object": {action: "s3:PutObject", serve: (*Service).copyObject, conditions: onWrite},
 	"DELETE object": {
 		action: "s3:DeleteObject", versioned: "s3:DeleteObjectVersion", serve: (*Service).deleteObject,
+		conditions: onDelete,
 	},
 	"GET object?tagging": {
 		action: "s3:GetObjectTagging", versioned: "s3:GetObjectVersionTagging", serve: (*Service).getObjectTagging,
 	},
-	"POST object?uploads":    {action: "s3:PutObject", serve: (*Service).createUpload},
-	"PUT object?uploadId":    {action: "s3:PutObject", serve: (*Service).uploadPart},
-	"POST object?uploadId":   {action: "s3:PutObject", serve: (*Service).completeUpload, digestsItself: true},
+	"POST object?uploads": {action: "s3:PutObject", serve: (*Service).createUpload, conditions: onPart},
+	"PUT object?uploadId": {action: "s3:PutObject", serve: (*Service).uploadPart, conditions: onPart},
+	"POST object?uploadId": {
+		action: "s3:PutObject", serve: (*Service).completeUpload, digestsItself: true, conditions: onWrite,
+	},
 	"DELETE object?uploadId": {action: "s3:AbortMultipartUpload", serve: (*Service).abortUpload},
 	"GET object?uploadId":    {action: "s3:ListMultipartUploadParts", serve: (*Service).listParts},
 }

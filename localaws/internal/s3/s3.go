@@ -86,6 +86,9 @@ func (s *Service) serve(r *request) *api.Error {
 			return err
 		}
 	}
+	if err := r.checkConditions(); err != nil {
+		return err
+	}
 	if !r.op.digestsItself {
 		if err := r.verifyDigests(); err != nil {
 			return err
