@@ -14,6 +14,7 @@ import (
 
 	"github.com/pinnace-dev/pinnace/internal/agent"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 )
 
 func environment(env map[string]string, more ...string) func(string) string {
@@ -95,7 +96,7 @@ func TestRun(t *testing.T) {
 	next := func() { // one round of the agent, up to its next pause
 		clock.proceed <- struct{}{}
 		<-clock.waiting
-		fmt.Fprintf(&out, "%+v\n", a.Status())
+		fmt.Fprintf(&out, "%+v\n%+v\n", a.Status(), a)
 	}
 
 	if d := <-clock.waiting; d < 15*time.Second || d > 16*time.Second {
@@ -149,10 +150,8 @@ func TestRun(t *testing.T) {
 
 func wantHidden(t *testing.T, out string) {
 	t.Helper()
-	for _, hidden := range []string{"CANARY", bearer} {
-		if i := strings.Index(out, hidden); i >= 0 {
-			t.Errorf("%s is shown: …%s", hidden, out[max(0, i-200):i+40])
-		}
+	for _, hidden := range []string{canary, bearer, sessionSecret, sessionToken} {
+		secrettest.Find(t, out, hidden)
 	}
 }
 

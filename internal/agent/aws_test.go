@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	canary = "CANARY-not-a-real-key"
-	bearer = "HEADER.CANARYTOKEN.SIGNATURE"
-	v1     = "11111111-1111-1111-1111-111111111111"
-	v2     = "22222222-2222-2222-2222-222222222222"
+	canary        = "CANARY-not-a-real-key"
+	bearer        = "HEADER.CANARYTOKEN.SIGNATURE"
+	sessionSecret = "CANARYSECRET"
+	sessionToken  = "CANARYSESSION"
+	v1            = "11111111-1111-1111-1111-111111111111"
+	v2            = "22222222-2222-2222-2222-222222222222"
 )
 
 // amazon speaks as much of STS, AppConfigData and Secrets Manager as an agent asks for.
@@ -117,8 +119,8 @@ func (a *amazon) sts(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") == "" { // AssumeRoleWithWebIdentity is not signed
 		a.sessions++
 		fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>
-<AccessKeyId>ASIAFAKE%d</AccessKeyId><SecretAccessKey>CANARYSECRET</SecretAccessKey>
-<SessionToken>CANARYSESSION</SessionToken>
+<AccessKeyId>ASIAFAKE%d</AccessKeyId><SecretAccessKey>`+sessionSecret+`</SecretAccessKey>
+<SessionToken>`+sessionToken+`</SessionToken>
 <Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/otel/pod</Arn>
 <AssumedRoleId>AROAFAKE:pod</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult>
 </AssumeRoleWithWebIdentityResponse>`, a.sessions, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))

@@ -9,8 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"iter"
+	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/secret"
@@ -21,6 +24,20 @@ type Item struct {
 	Name    string       // unique in its snapshot, never empty
 	Value   secret.Value // may be empty; a sink may refuse that
 	Version string       // the source's own name for this version, for people; may be empty
+}
+
+// String names the item and shows its version and fingerprint, never its value.
+func (i Item) String() string {
+	return fmt.Sprintf("%s %q %s", i.Name, i.Version, i.Value.Fingerprint())
+}
+
+// Format is String, whatever the verb.
+func (i Item) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, i.String()) }
+
+// LogValue has what String shows.
+func (i Item) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("item", i.Name), slog.String("version", i.Version),
+		slog.String("fingerprint", i.Value.Fingerprint()))
 }
 
 // Snapshot is all items at one moment, sorted by name. It is immutable; its zero value has no items.
@@ -52,6 +69,21 @@ func (s Snapshot) Get(name string) (Item, bool) {
 	}
 	return s.items[i], true
 }
+
+// String lists the items as Item.String does.
+func (s Snapshot) String() string {
+	items := make([]string, len(s.items))
+	for i, item := range s.items {
+		items[i] = item.String()
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+// Format is String, whatever the verb.
+func (s Snapshot) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue is String.
+func (s Snapshot) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Fingerprint is a short digest of all names, versions and values: two snapshots are the same when theirs are.
 func (s Snapshot) Fingerprint() string {

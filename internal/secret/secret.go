@@ -3,6 +3,7 @@
 package secret
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -14,30 +15,44 @@ import (
 // redacted is what every printer sees.
 const redacted = "[secret]"
 
-// Value is an immutable secret. Its zero value is empty. Values are safe for concurrent use and cheap to copy.
-type Value struct{ bytes []byte }
+// Value is an immutable secret. Its zero value is empty. Values are safe for concurrent use and cheap to copy. They are
+// compared with Equal: neither == nor reflect.DeepEqual looks inside.
+//
+// The bytes are behind a function, which no printer follows. The methods below do not suffice: fmt and log/slog call
+// none of them on an unexported field, and would print a slice there byte by byte.
+type Value struct{ held func() []byte }
 
 // New keeps a copy of b.
-func New(b []byte) Value { return Value{bytes: append([]byte(nil), b...)} }
+func New(b []byte) Value {
+	b = bytes.Clone(b)
+	return Value{held: func() []byte { return b }}
+}
 
 // FromString is New for a string.
-func FromString(s string) Value { return Value{bytes: []byte(s)} }
+func FromString(s string) Value { return New([]byte(s)) }
 
 // Reveal returns a copy of the bytes. Call it only where the value leaves for its destination: a sink or a request.
-func (v Value) Reveal() []byte { return append([]byte(nil), v.bytes...) }
+func (v Value) Reveal() []byte { return bytes.Clone(v.bytes()) }
 
 // Len is the number of bytes.
-func (v Value) Len() int { return len(v.bytes) }
+func (v Value) Len() int { return len(v.bytes()) }
 
 // Equal compares in constant time for values of equal length.
-func (v Value) Equal(w Value) bool { return subtle.ConstantTimeCompare(v.bytes, w.bytes) == 1 }
+func (v Value) Equal(w Value) bool { return subtle.ConstantTimeCompare(v.bytes(), w.bytes()) == 1 }
+
+func (v Value) bytes() []byte {
+	if v.held == nil {
+		return nil
+	}
+	return v.held()
+}
 
 // Fingerprint is a short digest that tells values apart without showing them: the first 12 hexadecimal digits of
 // SHA-256 over a fixed label and the bytes. It suits keys of high entropy; a short password could be guessed from it.
 func (v Value) Fingerprint() string {
 	h := sha256.New()
 	_, _ = io.WriteString(h, "pinnace/fingerprint/v1\x00")
-	_, _ = h.Write(v.bytes)
+	_, _ = h.Write(v.bytes())
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 

@@ -3,53 +3,95 @@ package secret_test
 import (
 	"bytes"
 	"encoding/gob"
-	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/pinnace-dev/pinnace/internal/secret"
+	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 )
 
 const canary = "cxtp_CANARY-not-a-real-key"
 
+// holder has a value wherever one can be. Printers call no methods on what is not exported.
 type holder struct {
 	Key   secret.Value
-	Inner struct{ Keys []secret.Value }
+	Keys  []secret.Value
+	inner struct {
+		key     secret.Value
+		pointer *secret.Value
+		list    []secret.Value
+		array   [1]secret.Value
+		byName  map[string]secret.Value
+		any     any
+	}
 }
 
-// Every way of printing that Go offers is tried on the value, on a pointer to it and on a struct that holds it.
+func hold(v secret.Value) holder {
+	h := holder{Key: v, Keys: []secret.Value{v}}
+	h.inner.key, h.inner.pointer, h.inner.list = v, &v, []secret.Value{v}
+	h.inner.array, h.inner.byName, h.inner.any = [1]secret.Value{v}, map[string]secret.Value{"k": v}, v
+	return h
+}
+
+// Every way of printing that Go offers is tried on the value and on all that may hold it.
 func TestNothingPrintsTheValue(t *testing.T) {
 	v := secret.FromString(canary)
-	h := holder{Key: v}
-	h.Inner.Keys = []secret.Value{v}
-
+	h := hold(v)
+	args := []any{
+		v, &v, h, &h,
+		[]any{v},
+		[]holder{h},
+		[]*holder{&h},
+		map[string]any{"k": v},
+		map[string]holder{"k": h},
+		struct{ h *holder }{&h},
+		struct{ any }{h},
+	}
 	var out bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
-		for _, arg := range []any{v, &v, h, &h, []any{v}, map[string]any{"k": v}} {
-			fmt.Fprintf(&out, verb+"\n", arg)
+	out.WriteString(secrettest.Print(args...))
+	for _, encode := range []func(any) error{gob.NewEncoder(&out).Encode, xml.NewEncoder(&out).Encode} {
+		if err := errors.Join(encode(v), encode(&v)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	fmt.Fprintln(&out, v, &v, h)
-	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
-		slog.New(handler).Error("x", "v", v, "p", &v, "h", h)
-	}
-	if err := json.NewEncoder(&out).Encode([]any{v, &v, h}); err != nil {
-		t.Fatal(err)
-	}
-	if err := gob.NewEncoder(&out).Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintln(&out, fmt.Errorf("wrapping %v", v))
+	fmt.Fprintln(&out, fmt.Errorf("wrapping %v", v), v.String(), v.GoString(), v.LogValue())
 
-	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint(string([]byte(canary)))} {
-		if strings.Contains(out.String(), form) {
-			t.Errorf("the value was printed as %q", form)
-		}
-	}
+	secrettest.Find(t, out.String(), canary)
 	if got := string(v.Reveal()); got != canary {
 		t.Errorf("Reveal = %q", got)
+	}
+}
+
+// Where its methods are called, a value is marked, so that a reader of the log knows what stood there.
+func TestValueIsMarked(t *testing.T) {
+	v := secret.FromString(canary)
+	text, err := v.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{
+		string(text), v.String(), v.GoString(), fmt.Sprintf("%x", v), fmt.Sprintf("%d", v), fmt.Sprintf("%s", &v),
+		strings.Trim(fmt.Sprint(hold(v).Keys), "[]") + "]", v.LogValue().String(),
+	} {
+		if strings.Trim(got, "[]") != "secret" {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestZeroValue(t *testing.T) {
+	var zero secret.Value
+	if zero.Len() != 0 || len(zero.Reveal()) != 0 || fmt.Sprintf("%x", zero) != "[secret]" {
+		t.Errorf("the zero value is not empty: %v", zero)
+	}
+	if !zero.Equal(secret.FromString("")) || !secret.New(nil).Equal(zero) || zero.Equal(secret.FromString("x")) {
+		t.Error("the zero value is not equal to the empty one")
+	}
+	if zero.Fingerprint() != secret.New(nil).Fingerprint() {
+		t.Error("two empty values have two fingerprints")
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -94,6 +96,15 @@ func New(cfg aws.Config, c Config) (*Source, error) {
 	}
 	return &Source{client: appconfigdata.NewFromConfig(cfg), region: cfg.Region, cfg: c}, nil
 }
+
+// String names the configuration and nothing of what it holds.
+func (s *Source) String() string { return "configuration " + s.cfg.name() }
+
+// Format is String, whatever the verb: a printer must not walk through the document, the token and the credentials.
+func (s *Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue is String.
+func (s *Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 func (c Config) name() string { return c.Application + "/" + c.Environment + "/" + c.Profile }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/appconfig"
 	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 )
 
 const canary = "CANARY-not-a-real-key"
@@ -337,5 +338,25 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := appconfig.New(aws.Config{}, c); problem.KindOf(err) != problem.Usage || problem.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// The source holds a document, a session token and credentials; none of them is printed with it.
+func TestSourceShowsNothing(t *testing.T) {
+	s, url := start(t)
+	s.set(`{"a":"`+canary+`","nested":{"b":"2"}}`, "")
+	source := open(t, s, url, nil)
+	get(t, source)
+	type holder struct {
+		source *appconfig.Source
+		any    delivery.Source
+	}
+	h := holder{source, source}
+	out := secrettest.Print(source, h, &h, []any{source})
+	for _, hidden := range []string{canary, "SESSION-TOKEN-1-1", "not-a-real-key"} {
+		secrettest.Find(t, out, hidden)
+	}
+	if got := fmt.Sprintf("%x", source); got != "configuration app/uat/otel" {
+		t.Errorf("%q", got)
 	}
 }

@@ -4,6 +4,8 @@ package secretsmanager
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -48,6 +50,15 @@ func New(cfg aws.Config) *Resolver {
 		pinned: map[read]held{},
 	}
 }
+
+// String names the service and its region, and nothing of what was read.
+func (r *Resolver) String() string { return "Secrets Manager in " + r.config.Region }
+
+// Format is String, whatever the verb: a printer must not walk through the values held and the credentials.
+func (r *Resolver) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
+
+// LogValue is String.
+func (r *Resolver) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Resolve gives what each of refs stands for, or an error for the first that cannot be had. References to one version
 // of one secret are served by one read, so that values that belong together come from the same version. A pinned

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/delivery/reference"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/secretsmanager"
 	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 )
 
 const (
@@ -241,5 +243,19 @@ func TestCredentialFailure(t *testing.T) {
 	}
 	if problem.KindOf(err) != problem.Denied || problem.HintOf(err) != "mount the token" || !errors.Is(err, io.EOF) {
 		t.Errorf("kind %d, hint %q", problem.KindOf(err), problem.HintOf(err))
+	}
+}
+
+// The resolver holds pinned values and credentials; neither is printed with it.
+func TestResolverShowsNothing(t *testing.T) {
+	_, r := start(t, vault)
+	if _, err := r.Resolve(t.Context(), []reference.Reference{{SecretID: "k", VersionID: v1}}); err != nil {
+		t.Fatal(err)
+	}
+	type holder struct{ resolver *secretsmanager.Resolver }
+	out := secrettest.Print(r, holder{r}, &holder{r}, []any{r})
+	secrettest.Find(t, out, canary)
+	if got := fmt.Sprintf("%d", r); got != "Secrets Manager in eu-west-1" {
+		t.Errorf("%q", got)
 	}
 }
