@@ -127,3 +127,11 @@ type Sink interface {
 	Name() string
 	Apply(ctx context.Context, s Snapshot) error
 }
+
+// Checker is a Sink that can tell whether a snapshot it took is still in place. The engine asks at every poll and, on
+// an error, applies the snapshot again.
+type Checker interface {
+	// Check says what differs, if anything; nil when a workload finds exactly s. It changes nothing. Errors never contain
+	// a value.
+	Check(ctx context.Context, s Snapshot) error
+}

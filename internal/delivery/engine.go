@@ -16,12 +16,13 @@ const (
 	defaultInterval = 30 * time.Second
 	minBackoff      = time.Second
 	maxBackoff      = time.Minute
+	defaultTimeout  = time.Minute
 	maxJitter       = 500 * time.Millisecond // of a regular poll, so that a change is followed within one interval
 )
 
 // Engine keeps sinks at what the source wants them to have. It is level-triggered: it compares what is wanted with what
-// each sink last took and works on the difference, so that a missed or failed step mends itself. Whatever fails, the
-// last good value stays in place.
+// each sink last took, or still has where it can tell, and works on the difference, so that a missed or failed step
+// mends itself. Whatever fails, the last good value stays in place.
 //
 // The fields are set before the first call and not changed after it. Once and Run are called by one goroutine at a
 // time; Status may be called by any.
@@ -31,6 +32,8 @@ type Engine struct {
 
 	// Interval is the time between two polls when the source names none; 30 s when zero.
 	Interval time.Duration
+	// Timeout bounds one Fetch, whatever the source's own clients allow; 1 min when zero.
+	Timeout time.Duration
 	// Log gets names, versions and fingerprints; nil discards.
 	Log *slog.Logger
 	// OnChange is told when every sink has taken a new snapshot; nil is nobody. It must not call Once or Run.
@@ -101,7 +104,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // fetch asks the source and says when to ask it again.
 func (e *Engine) fetch(ctx context.Context) (time.Duration, error) {
-	answer, err := e.Source.Fetch(ctx)
+	answer, err := e.ask(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err == nil && answer.Unchanged && e.print == "" {
@@ -111,6 +114,10 @@ func (e *Engine) fetch(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		e.failures++
 		return max(e.backoff(e.failures), answer.After), err
+	}
+	if e.failures > 0 {
+		e.log().InfoContext(ctx, "source answers again", slog.Int("failures", e.failures),
+			slog.Bool("unchanged", answer.Unchanged))
 	}
 	e.failures = 0
 	e.confirmed = e.now()
@@ -126,6 +133,21 @@ func (e *Engine) fetch(ctx context.Context) (time.Duration, error) {
 	return delay + e.jitter(delay), nil
 }
 
+// ask is one Fetch that ends: a source that is stuck must not stop the engine from trying again.
+func (e *Engine) ask(ctx context.Context) (Answer, error) {
+	timeout := e.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	answer, err := e.Source.Fetch(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("no answer within %v: %w", timeout, err)
+	}
+	return answer, err
+}
+
 // apply brings every sink to the wanted snapshot. When one fails it says when to try again.
 func (e *Engine) apply(ctx context.Context) (time.Duration, error) {
 	e.mu.Lock()
@@ -139,16 +161,7 @@ func (e *Engine) apply(ctx context.Context) (time.Duration, error) {
 	}
 	var errs []error
 	for i, sink := range e.Sinks {
-		if e.sinks[i].taken == print {
-			continue
-		}
-		err := sink.Apply(ctx, wanted)
-		e.mu.Lock()
-		if e.sinks[i].err = err; err == nil {
-			e.sinks[i].taken = print
-		}
-		e.mu.Unlock()
-		if err != nil {
+		if err := e.bring(ctx, i, wanted, print); err != nil {
 			errs = append(errs, fmt.Errorf("applying to %s: %w", sink.Name(), err))
 		}
 	}
@@ -159,6 +172,36 @@ func (e *Engine) apply(ctx context.Context) (time.Duration, error) {
 	e.retries = 0
 	e.announce(ctx, wanted, print)
 	return 0, nil
+}
+
+// bring makes one sink take what is wanted, unless it has it.
+func (e *Engine) bring(ctx context.Context, i int, wanted Snapshot, print string) error {
+	sink, state := e.Sinks[i], &e.sinks[i]
+	var lost error
+	if state.taken == print {
+		checker, ok := sink.(Checker)
+		if !ok {
+			return nil
+		}
+		if lost = checker.Check(ctx, wanted); lost == nil || ctx.Err() != nil {
+			return nil
+		}
+		e.log().WarnContext(ctx, "sink lost what it had, applying it again", slog.String("sink", sink.Name()),
+			slog.Any("error", lost))
+	}
+	err := sink.Apply(ctx, wanted)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch state.err = err; {
+	case err == nil:
+		state.taken = print
+	case lost != nil:
+		state.taken = ""
+	}
+	if err == nil && lost != nil {
+		e.log().InfoContext(ctx, "sink repaired", slog.String("sink", sink.Name()), slog.String("fingerprint", print))
+	}
+	return err
 }
 
 // announce logs and tells a change once.
@@ -181,7 +224,7 @@ func (e *Engine) announce(ctx context.Context, s Snapshot, print string) {
 func failed(err error, retryIn time.Duration) []slog.Attr {
 	return []slog.Attr{
 		slog.Any("error", err), slog.String("hint", problem.HintOf(err)),
-		slog.Duration("retry_in", retryIn),
+		slog.String("retry_in", retryIn.Round(time.Millisecond).String()),
 	}
 }
 

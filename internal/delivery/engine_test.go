@@ -183,6 +183,144 @@ func TestRunRetriesAFailedSinkWithoutAskingTheSource(t *testing.T) {
 	})
 }
 
+// stuck is a source that answers nothing until its context is done.
+type stuck struct{ calls int }
+
+func (s *stuck) Fetch(ctx context.Context) (delivery.Answer, error) {
+	s.calls++
+	<-ctx.Done()
+	return delivery.Answer{}, ctx.Err()
+}
+
+// A source that never answers is given up and asked again, and both are said.
+func TestRunGivesUpASourceThatIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		source := &stuck{}
+		e := &delivery.Engine{Source: source, Rand: half, Log: slog.New(slog.NewJSONHandler(&out, nil))}
+		run(t, e)
+		pass(time.Minute)
+		const want = "no answer within 1m0s: context deadline exceeded"
+		if s := e.Status(); s.LastError != want || s.Failures != 1 {
+			t.Errorf("status %+v", s)
+		}
+		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"retry_in":"750ms"`) {
+			t.Errorf("the log says %s", out.String())
+		}
+		pass(time.Second)
+		if source.calls != 2 {
+			t.Errorf("asked %d times", source.calls)
+		}
+	})
+}
+
+func TestOnceGivesUpASourceThatIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &delivery.Engine{Source: &stuck{}, Timeout: 5 * time.Second}
+		if err := e.Once(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Once = %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := e.Once(ctx); err == nil || err.Error() != "context canceled" {
+			t.Errorf("Once with a context that is done = %v", err)
+		}
+	})
+}
+
+func TestRunSaysThatTheSourceRecovered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
+		e := &delivery.Engine{
+			Source: deliverytest.NewSource(changed(s, 0), down(0), down(0), unchanged()), Rand: half,
+			Log: slog.New(slog.NewJSONHandler(&out, nil)),
+		}
+		run(t, e)
+		pass(10 * time.Minute)
+		const want = `"msg":"source answers again","failures":2,"unchanged":true`
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("the log does not say %s once: %s", want, out.String())
+		}
+	})
+}
+
+// A sink that is in trouble for long does not keep the engine from asking the source in time.
+func TestRunAsksTheSourceWhileASinkFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+		source := deliverytest.NewSource(changed(one, 10*time.Second), changed(one, 10*time.Second))
+		bad := deliverytest.NewSink("bad")
+		bad.Break(errDown)
+		run(t, &delivery.Engine{Source: source, Sinks: []delivery.Sink{bad}, Rand: func() float64 { return 0 }})
+		pass(10*time.Minute + time.Second)
+		if got := source.Calls(); got != 61 {
+			t.Errorf("asked %d times in ten minutes, want 61", got)
+		}
+	})
+}
+
+// careful is a sink that knows whether it still has what it took.
+type careful struct {
+	*deliverytest.Sink
+	lost   error
+	checks int
+}
+
+func (s *careful) Check(context.Context, delivery.Snapshot) error {
+	s.checks++
+	return s.lost
+}
+
+func (s *careful) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
+	err := s.Sink.Apply(ctx, snapshot)
+	if err == nil {
+		s.lost = nil
+	}
+	return err
+}
+
+// What a sink lost is put back at the next poll, whether or not the source answers, and told to the log alone.
+func TestRunRepairsASink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		var changes int
+		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
+		sink := &careful{Sink: deliverytest.NewSink("s")}
+		e := &delivery.Engine{
+			Source: deliverytest.NewSource(changed(s, 0), unchanged(), unchanged(), down(0)), Rand: half,
+			Sinks: []delivery.Sink{sink}, Log: slog.New(slog.NewJSONHandler(&out, nil)),
+			OnChange: func(delivery.Change) { changes++ },
+		}
+		run(t, e)
+		pass(31 * time.Second)
+		if sink.Calls() != 1 || sink.checks != 1 {
+			t.Errorf("%d applied, %d checked", sink.Calls(), sink.checks)
+		}
+		sink.lost = errors.New("the file is gone")
+		pass(30 * time.Second)
+		if sink.Calls() != 2 || changes != 1 {
+			t.Errorf("%d applied, %d changes told", sink.Calls(), changes)
+		}
+		for _, want := range []string{"the file is gone", `"msg":"sink repaired","sink":"s"`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("the log does not say %s: %s", want, out.String())
+			}
+		}
+		sink.lost = errors.New("gone again")
+		sink.Break(errDown)
+		pass(31 * time.Second)
+		if got := e.Status().Sinks[0]; got.Fingerprint != "" || got.LastError != errDown.Error() {
+			t.Errorf("while it cannot be repaired: %+v", got)
+		}
+		sink.Break(nil)
+		pass(time.Minute)
+		if got := e.Status().Sinks[0]; got.Fingerprint != s.Fingerprint() || sink.lost != nil {
+			t.Errorf("repaired: %+v", got)
+		}
+	})
+}
+
 func TestRunStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -28,7 +28,7 @@ type ItemStatus struct {
 // SinkStatus is one sink.
 type SinkStatus struct {
 	Name        string `json:"name"`
-	Fingerprint string `json:"fingerprint"` // of the snapshot last taken; empty before the first
+	Fingerprint string `json:"fingerprint"` // of the snapshot in place; empty before the first, and when it was lost
 	LastError   string `json:"lastError,omitempty"`
 }
 

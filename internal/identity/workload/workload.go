@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -19,10 +21,14 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
+// callTimeout bounds one call, from dialling to the last byte. The SDK's own client has no bound: a peer that takes the
+// connection and says nothing would hold it for ever.
+const callTimeout = 15 * time.Second
+
 // Options are what a configuration is made of.
 type Options struct {
 	Getenv     func(string) string // the whole environment
-	HTTPClient aws.HTTPClient      // for every call; nil is the SDK's own
+	HTTPClient aws.HTTPClient      // for every call; nil is the SDK's own, with a time-out of 15 s for a whole call
 	// AllowStatic lets AWS_ACCESS_KEY_ID and its kin count when there is no web identity.
 	AllowStatic bool
 }
@@ -44,7 +50,11 @@ func Config(_ context.Context, o Options) (aws.Config, error) {
 		return aws.Config{}, problem.New(problem.Denied, "set AWS_REGION, or let EKS's pod identity webhook set it",
 			"no region: AWS_REGION and AWS_DEFAULT_REGION are not set")
 	}
-	cfg := aws.Config{Region: region, HTTPClient: o.HTTPClient, ConfigSources: []any{endpoints{o.Getenv}}}
+	client := o.HTTPClient
+	if client == nil {
+		client = awshttp.NewBuildableClient().WithTimeout(callTimeout)
+	}
+	cfg := aws.Config{Region: region, HTTPClient: client, ConfigSources: []any{endpoints{o.Getenv}}}
 	if base := o.Getenv("AWS_ENDPOINT_URL"); base != "" {
 		if err := checkURL("AWS_ENDPOINT_URL", base); err != nil {
 			return aws.Config{}, err

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/appconfigdata"
 	"github.com/aws/smithy-go"
 
@@ -216,6 +217,33 @@ func TestExchangeFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A peer that takes the connection and never answers does not hold a call for ever.
+func TestCallsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		getenv, _ := pod(t, "AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+		cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := cfg.HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
+			tr.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				here, there := net.Pipe()
+				go func() { _, _ = io.Copy(io.Discard, there) }()
+				return here, nil
+			}
+		})
+		cfg.HTTPClient, cfg.RetryMaxAttempts = client, 1
+		cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIAFAKE", SecretAccessKey: "not-a-real-key"}, nil
+		})
+		start := time.Now()
+		_, err = workload.WhoAmI(t.Context(), cfg)
+		if took := time.Since(start); err == nil || took != 15*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
 }
 
 func TestTokenFileThatComesLater(t *testing.T) {

@@ -33,10 +33,14 @@ type Target struct {
 //
 // All files are prepared beside their targets and synced before the first is renamed into place, so a full disk or a
 // refused value changes nothing. A target that already has the bytes and the mode is left alone.
+//
+// One process writes a target: the first Apply removes what a process that was killed had prepared beside it.
 type Sink struct {
 	targets []Target
 	mode    fs.FileMode
 	gid     int
+	swept   bool                 // leftovers of a process that was killed are gone
+	sync    func(*os.File) error // File.Sync; a test watches it
 }
 
 // Option changes how files are written.
@@ -50,7 +54,7 @@ func Group(gid int) Option { return func(s *Sink) { s.gid = gid } }
 
 // New makes the sink. Two targets of one path, or one without an item or a path, are a usage error.
 func New(targets []Target, opts ...Option) (*Sink, error) {
-	s := &Sink{targets: slices.Clone(targets), mode: DefaultMode, gid: -1}
+	s := &Sink{targets: slices.Clone(targets), mode: DefaultMode, gid: -1, sync: (*os.File).Sync}
 	seen := map[string]bool{}
 	for i, t := range s.targets {
 		if t.Item == "" || t.Path == "" {
@@ -81,6 +85,9 @@ func (s *Sink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := s.sweep(); err != nil {
+		return err
+	}
 	var files []staged
 	defer func() {
 		for _, f := range files {
@@ -105,7 +112,28 @@ func (s *Sink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
 		}
 		files = append(files, staged{temp: temp, path: t.Path})
 	}
-	return commit(files)
+	return s.commit(files)
+}
+
+// Check reads every target. A file that is not there, is no file, or has other bytes or another mode is an error.
+func (s *Sink) Check(ctx context.Context, snapshot delivery.Snapshot) error {
+	for _, t := range s.targets {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		data, err := content(t, snapshot)
+		if err != nil {
+			return err
+		}
+		same, err := s.inPlace(t.Path, data)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fmt.Errorf("file %s is missing or is not as it was written", t.Path)
+		}
+	}
+	return nil
 }
 
 // content is what goes into the file of t.

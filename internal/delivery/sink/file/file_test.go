@@ -34,6 +34,7 @@ func TestContract(t *testing.T) {
 		return deliverytest.SinkCase{
 			Sink:         open(t, []file.Target{{Item: "a", Path: a}, {Item: "b", Path: b}}),
 			RefusesEmpty: true,
+			Spoil:        func() { must(t, os.Remove(b)) },
 			Read: func() map[string]string {
 				held := map[string]string{}
 				for name, path := range map[string]string{"a": a, "b": b} {
@@ -127,6 +128,48 @@ func TestModeAndIdentityOfTheFile(t *testing.T) {
 	if info := apply(private, "two"); info.Mode() != 0o400 {
 		t.Errorf("mode %v after another was asked for", info.Mode())
 	}
+}
+
+// Whatever becomes of a file behind the sink's back is noticed, and mended by applying again.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	s := open(t, []file.Target{{Item: "key", Path: path}})
+	snapshot := deliverytest.Snapshot(t, "1", map[string]string{"key": canary + "\n"})
+	for name, tamper := range map[string]func() error{
+		"removed":                    func() error { return os.Remove(path) },
+		"emptied":                    func() error { return os.Truncate(path, 0) },
+		"other bytes, the same size": func() error { return os.WriteFile(path, []byte(strings.ToLower(canary)), 0) },
+		"mode":                       func() error { return os.Chmod(path, 0o444) },
+	} {
+		must(t, s.Apply(t.Context(), snapshot))
+		must(t, s.Check(t.Context(), snapshot))
+		must(t, tamper())
+		if err := s.Check(t.Context(), snapshot); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must(t, s.Apply(t.Context(), snapshot))
+	must(t, os.Rename(path, filepath.Join(dir, "moved")))
+	must(t, os.Symlink(filepath.Join(dir, "moved"), path))
+	if err := s.Check(t.Context(), snapshot); problem.KindOf(err) != problem.Refused {
+		t.Errorf("a link to a file with the right bytes: %v", err)
+	}
+}
+
+// A process that was killed between writing and renaming leaves a whole key behind; the next one takes it away, and
+// nothing else.
+func TestLeftoversAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	theirs := []string{".key.tmp", ".key.1.tmp.gz", ".key.x1.tmp", ".other.12.tmp", "key.12.tmp"}
+	for _, name := range append(theirs, ".key.12.tmp", ".key.3456789.tmp") {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(canary), 0o400))
+	}
+	must(t, os.Mkdir(filepath.Join(dir, ".key.77.tmp"), 0o700))
+	s := open(t, []file.Target{{Item: "key", Path: path}})
+	must(t, s.Apply(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"key": canary})))
+	wantFolder(t, dir, append(theirs, ".key.77.tmp", "key")...)
 }
 
 func TestSymlinkIsRefused(t *testing.T) {
