@@ -79,7 +79,7 @@ func New(ctx context.Context, c Config) (*Agent, error) {
 		return nil, err
 	}
 	return &Agent{once: c.Once, engine: &delivery.Engine{
-		Source: explained{source, cfg}, Sinks: []delivery.Sink{sink}, Interval: c.PollInterval,
+		Source: &explained{Source: source, cfg: cfg}, Sinks: []delivery.Sink{sink}, Interval: c.PollInterval,
 		Log: c.Log, OnChange: c.OnChange, Wait: c.Wait, Rand: c.Rand, Now: c.Now,
 	}}, nil
 }
@@ -108,11 +108,12 @@ func Run(ctx context.Context, c Config) error {
 // new one where the old one is dead.
 type explained struct {
 	delivery.Source
-	cfg aws.Config
+	cfg     aws.Config
+	renewal workload.Renewal
 }
 
-func (e explained) Fetch(ctx context.Context) (delivery.Answer, error) {
+func (e *explained) Fetch(ctx context.Context) (delivery.Answer, error) {
 	answer, err := e.Source.Fetch(ctx)
-	workload.Renew(e.cfg, err)
+	e.renewal.After(e.cfg, err)
 	return answer, workload.Explain(err)
 }

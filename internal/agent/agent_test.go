@@ -135,6 +135,18 @@ func TestRun(t *testing.T) {
 	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-2" {
 		t.Errorf("with a new session: %+v, %q", s, read(t, key))
 	}
+	// The role is deleted and made again: its old sessions are denied everything, new ones are not.
+	aws.set(func(a *amazon) { a.orphaned, a.document = a.sessions, document(v1) })
+	for range 3 {
+		next()
+		if s := a.Status(); !strings.Contains(s.LastError, "AccessDenied") || read(t, key) != canary+"-2" {
+			t.Errorf("with a session of a role that is gone: %+v, %q", s, read(t, key))
+		}
+	}
+	next()
+	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-1" {
+		t.Errorf("with a session of the new role: %+v, %q", s, read(t, key))
+	}
 
 	cancel()
 	if err := <-done; err != nil {

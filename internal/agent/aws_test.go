@@ -33,6 +33,7 @@ type amazon struct {
 	denied   bool
 	tokens   int
 	sessions int // that STS has given out
+	orphaned int // sessions up to this one are of a role that was deleted since
 	dead     int // sessions up to this one have ended, whatever STS said of their length
 }
 
@@ -69,11 +70,14 @@ func (a *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.down:
 		w.WriteHeader(http.StatusServiceUnavailable)
-	case r.Header.Get("Authorization") != "" && strings.Contains(r.Header.Get("Authorization"), "ASIAFAKE") &&
-		a.sessionOf(r) <= a.dead:
+	case signed(r) && a.sessionOf(r) <= a.dead:
 		w.Header().Set("X-Amzn-Errortype", "ExpiredTokenException")
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `{"Message":"The security token included in the request is expired"}`)
+	case signed(r) && a.sessionOf(r) <= a.orphaned:
+		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"Message":"User: otel is not authorized"}`)
 	case r.URL.Path == "/configurationsessions":
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"InitialConfigurationToken":"first"}`)
@@ -92,6 +96,9 @@ func (a *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.sts(w, r)
 	}
 }
+
+// signed says that a session made the request; static keys are no session.
+func signed(r *http.Request) bool { return strings.Contains(r.Header.Get("Authorization"), "ASIAFAKE") }
 
 // sessionOf reads the number of the session out of the key id that signed the request.
 func (a *amazon) sessionOf(r *http.Request) int {

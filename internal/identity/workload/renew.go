@@ -1,19 +1,51 @@
 package workload
 
 import (
+	"strings"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 )
 
-// Renew makes the next call of cfg exchange the token anew when err says that a service takes the credentials for
-// expired or unknown. The SDK goes by this machine's clock; where that is slow, or the session ended early, it would
-// go on with dead credentials for up to an hour.
-func Renew(cfg aws.Config, err error) {
-	switch awserr.Code(err) {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException":
-		if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
-			cache.Invalidate()
+// patience is how many denials in a row are borne before the first exchange they cause.
+const patience = 3
+
+// Renewal decides when a session is given up before its time. Its zero value is ready; it is used by one goroutine at a
+// time.
+type Renewal struct {
+	denied int // calls in a row
+	next   int // the number of denials that causes the next exchange
+}
+
+// After takes what a round of calls with cfg ended with. It makes the next call exchange the token anew when a service
+// takes the credentials for expired or unknown: the SDK goes by this machine's clock and, where that is slow or the
+// session ended early, would go on with dead credentials for up to an hour.
+//
+// A role that was deleted and made again denies its old sessions everything, which looks like a missing permission. So
+// the third denial in a row causes an exchange, too, then the sixth, the twelfth and so on: a permission that is really
+// missing costs few exchanges.
+func (r *Renewal) After(cfg aws.Config, err error) {
+	switch code := awserr.Code(err); {
+	case err == nil:
+		*r = Renewal{}
+	case code == "ExpiredToken", code == "ExpiredTokenException", code == "InvalidClientTokenId",
+		code == "UnrecognizedClientException":
+		invalidate(cfg)
+	case strings.HasPrefix(code, "AccessDenied"):
+		r.denied++
+		if r.next == 0 {
+			r.next = patience
 		}
+		if r.denied == r.next {
+			r.next *= 2
+			invalidate(cfg)
+		}
+	}
+}
+
+func invalidate(cfg aws.Config) {
+	if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
+		cache.Invalidate()
 	}
 }
