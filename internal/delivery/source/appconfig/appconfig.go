@@ -109,17 +109,21 @@ func (s *Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
 func (c Config) name() string { return c.Application + "/" + c.Environment + "/" + c.Profile }
 
 // Fetch asks AppConfig for a newer document, then resolves the newest. References that are not pinned are resolved anew
-// each time, so that a rotated secret is followed although its document stays the same.
+// each time, so that a rotated secret is followed although its document stays the same, and although AppConfig does not
+// answer: its failure is then told by the next Fetch that has nothing else to give.
 func (s *Source) Fetch(ctx context.Context) (delivery.Answer, error) {
 	var after time.Duration
 	var polled error
 	if !s.unresolved || !s.cfg.Now().Before(s.due) {
 		after, polled = s.poll(ctx)
 	}
-	if polled != nil && !s.unresolved {
+	if polled != nil && (s.document.Len() == 0 || ctx.Err() != nil) {
 		return delivery.Answer{After: after}, polled
 	}
 	snapshot, err := s.resolve(ctx)
+	if polled != nil && !s.unresolved && (err != nil || snapshot.Fingerprint() == s.given) {
+		return delivery.Answer{After: after}, errors.Join(polled, err)
+	}
 	if err != nil {
 		s.unresolved = true
 		err = fmt.Errorf("reading configuration %s: %w", s.cfg.name(), err)

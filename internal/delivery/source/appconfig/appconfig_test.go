@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
@@ -286,6 +287,52 @@ func TestPendingDocumentWhileAppConfigIsDown(t *testing.T) {
 		t.Errorf("a = %q", got)
 	}
 	fail(t, source, "InternalServerException")
+}
+
+// A secret is rotated while AppConfig is down: the document held says where it is.
+func TestRotationWhileAppConfigIsDown(t *testing.T) {
+	s, url := start(t)
+	v := &vault{values: map[string]string{"k": "1"}}
+	s.set(`{"a":"{{resolve:secretsmanager:k}}","nested":{"b":"y"}}`, "")
+	source := open(t, s, url, func(c *appconfig.Config) { c.Resolver = v })
+	get(t, source)
+	s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
+	s.pass(time.Minute)
+	fail(t, source, "InternalServerException")
+	v.values["k"] = "2"
+	s.pass(time.Minute)
+	if got := value(t, get(t, source), "a"); got != " 2" {
+		t.Errorf("a = %q", got)
+	}
+	fail(t, source, "InternalServerException")
+	v.err = errors.New("vault down")
+	fail(t, source, "InternalServerException: refused\nvault down")
+	v.err = nil
+	s.breakWith(nil)
+	s.pass(time.Minute)
+	if answer := get(t, source); !answer.Unchanged {
+		t.Errorf("after the outage: %+v", answer)
+	}
+}
+
+// The token of a lost answer may be spent, so a poll is one request, whatever the client would do by itself.
+func TestPollIsOneRequest(t *testing.T) {
+	s, url := start(t)
+	s.set(`{"a":"1","nested":{"b":"2"}}`, "")
+	source, err := appconfig.New(aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &url,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAFAKE", "not-a-real-key", ""),
+	}, appconfig.Config{
+		Application: "app", Environment: "uat", Profile: "otel", Items: map[string]string{"a": "a"}, Now: s.clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
+	fail(t, source, "InternalServerException")
+	if s.calls != 1 {
+		t.Errorf("%d requests", s.calls)
+	}
 }
 
 func TestOpeningFails(t *testing.T) {
