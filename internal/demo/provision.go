@@ -105,6 +105,7 @@ func (w *World) repositoryVars() map[string]string {
 		"bucket_arn": "arn:aws:s3:::" + bucket, "prefix": prefix + "/", "account_id": w.AWS.Account(),
 		"provider_arn": w.providerARN(w.pipeline.Host()), "issuer": w.pipeline.Host(),
 		"subject": pipeline, "audience": audience,
+		"maintainer_role_arn": "arn:aws:iam::" + w.AWS.Account() + ":role/chart-maintainer",
 	}
 }
 
