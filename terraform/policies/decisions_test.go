@@ -35,6 +35,8 @@ const (
 	otherProfile = application + "/configurationprofile/prf9999"
 	archive      = bucket + "/charts/opentelemetry-0.1.0.tgz"
 	index        = bucket + "/charts/index.yaml"
+	publisher    = "arn:aws:iam::" + account + ":role/chart-publisher"
+	leftPending  = bucket + "/charts/.pending/entry.json"
 )
 
 // granted are the identity policies and what they are meant to allow. A request on another resource of the same kind
@@ -66,9 +68,29 @@ var granted = map[string][]request{
 		{"list a neighbour", "s3:ListBucket", bucket, keys("s3:prefix", "charts-other/"), false},
 		{"put outside the prefix", "s3:PutObject", bucket + "/charts-other/x.tgz", nil, false},
 		{"read outside the prefix", "s3:GetObject", bucket + "/other/index.yaml", nil, false},
+		{"leave an entry pending", "s3:PutObject", leftPending, nil, true},
+		{"sweep what is pending", "s3:DeleteObject", leftPending, nil, true},
+		{"sweep a neighbour", "s3:DeleteObject", bucket + "/charts-other/.pending/entry.json", nil, false},
+		{"sweep a version for ever", "s3:DeleteObjectVersion", leftPending, nil, false},
 		{"delete an archive", "s3:DeleteObject", archive, nil, false},
+		{"delete the index", "s3:DeleteObject", index, nil, false},
 		{"change the bucket policy", "s3:PutBucketPolicy", bucket, nil, false},
 		{"another bucket", "s3:PutObject", "arn:aws:s3:::other/charts/x.tgz", nil, false},
+	},
+	"maintainer": {
+		{"read the index", "s3:GetObject", index, nil, true},
+		{"write the index", "s3:PutObject", index, nil, true},
+		{"put an archive", "s3:PutObject", archive, nil, false},
+		{"leave an entry pending", "s3:PutObject", leftPending, nil, false},
+		{"delete an archive", "s3:DeleteObject", archive, nil, true},
+		{"delete provenance", "s3:DeleteObject", archive + ".prov", nil, true},
+		{"sweep what is pending", "s3:DeleteObject", leftPending, nil, true},
+		{"delete the index", "s3:DeleteObject", index, nil, false},
+		{"delete a version for ever", "s3:DeleteObjectVersion", archive, nil, false},
+		{"delete outside the prefix", "s3:DeleteObject", bucket + "/charts-other/x.tgz", nil, false},
+		{"read outside the prefix", "s3:GetObject", bucket + "/other/index.yaml", nil, false},
+		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
+		{"list the bucket", "s3:ListBucket", bucket, nil, false},
 	},
 	"reader": {
 		{"read an archive", "s3:GetObject", archive, nil, true},
@@ -121,6 +143,16 @@ var granted = map[string][]request{
 		{"index unless it has an ETag", "s3:PutObject", index, put("s3:if-none-match", `"etag"`), false},
 		{"index at the root over any", "s3:PutObject", bucket + "/index.yaml", put(), false},
 		{"part of an index", "s3:PutObject", index, part(), true},
+		{"delete an archive", "s3:DeleteObject", archive, by(publisher), false},
+		{"delete an archive as root", "s3:DeleteObject", archive, by("arn:aws:iam::" + account + ":root"), false},
+		{"delete an archive as nobody", "s3:DeleteObject", archive, nil, false},
+		{"delete an archive's version", "s3:DeleteObjectVersion", archive, by(publisher), false},
+		{"delete provenance", "s3:DeleteObject", archive + ".prov", by(publisher), false},
+		{"delete the index", "s3:DeleteObject", index, by(publisher), false},
+		{"delete the index at the root", "s3:DeleteObject", bucket + "/index.yaml", by(publisher), false},
+		{"sweep what is pending", "s3:DeleteObject", leftPending, by(publisher), true},
+		{"delete an archive in maintenance", "s3:DeleteObject", archive, by(maintainer), true},
+		{"another whose name begins alike", "s3:DeleteObject", archive, by(maintainer + "2"), false},
 		{"read by TLS", "s3:GetObject", archive, keys("aws:SecureTransport", "true"), true},
 		{"read in clear", "s3:GetObject", archive, keys("aws:SecureTransport", "false"), false},
 		{"list in clear", "s3:ListBucket", bucket, keys("aws:SecureTransport", "false"), false},
@@ -141,6 +173,11 @@ func put(pairs ...string) map[string][]string {
 
 func part() map[string][]string {
 	return keys("aws:SecureTransport", "true", "s3:ObjectCreationOperation", "false")
+}
+
+// by is the context of a call by TLS in a session of a role.
+func by(role string) map[string][]string {
+	return keys("aws:SecureTransport", "true", "aws:PrincipalArn", role)
 }
 
 func TestGranted(t *testing.T) {
@@ -215,7 +252,7 @@ func TestWebIdentityTrust(t *testing.T) {
 		})
 		return got
 	}
-	for _, name := range []string{"workload-trust", "publisher-trust", "reader-trust", "deployer-trust"} {
+	for _, name := range []string{"workload-trust", "publisher-trust", "maintainer-trust", "reader-trust", "deployer-trust"} {
 		document := render(t, name)
 		for i, test := range tests {
 			t.Run(name+"/"+test.what, func(t *testing.T) {

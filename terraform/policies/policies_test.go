@@ -29,6 +29,7 @@ const (
 	strategy      = "arn:aws:appconfig:eu-north-1:" + account + ":deploymentstrategy/str1234"
 	configuration = environment + "/configuration/prf1234"
 	bucket        = "arn:aws:s3:::example-charts"
+	maintainer    = "arn:aws:iam::" + account + ":role/chart-maintainer"
 )
 
 // values are those of one installation; a document takes the ones that it names.
@@ -46,6 +47,8 @@ var values = map[string]string{
 	"configuration_arn": configuration,
 	"bucket_arn":        bucket,
 	"prefix":            "charts/",
+
+	"maintainer_role_arn": maintainer,
 }
 
 func varsOf(t *testing.T, name string) map[string]string {
@@ -72,7 +75,7 @@ func render(t *testing.T, name string) string {
 
 func TestNames(t *testing.T) {
 	want := []string{
-		"chart-repository-bucket", "deployer", "deployer-trust", "publisher", "publisher-trust", "reader",
+		"chart-repository-bucket", "deployer", "deployer-trust", "maintainer", "maintainer-trust", "publisher", "publisher-trust", "reader",
 		"reader-trust", "retrieval", "retrieval-trust", "workload", "workload-trust",
 	}
 	if diff := cmp.Diff(want, policies.Names()); diff != "" {
