@@ -96,7 +96,8 @@ func (a *app) root(started *bool) *cobra.Command {
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "how to print results: table or json")
 	root.PersistentFlags().StringVar(&a.configPath, "config", "",
 		"the pinnace.yaml to use (default: the one in this folder or the nearest above)")
-	root.AddCommand(a.publishCommand(), a.renderCommand(), a.demoCommand(), a.localawsCommand(), a.versionCommand())
+	root.AddCommand(a.publishCommand(), a.scanCommand(), a.renderCommand(), a.demoCommand(), a.localawsCommand(),
+		a.versionCommand())
 	root.AddCommand(a.promoteCommand(), a.mirrorCommand(), a.yankCommand(), a.deprecateCommand(), a.pruneCommand(),
 		a.lsCommand(), a.showCommand(), a.verifyCommand(), a.reindexCommand(), a.pluginCommand())
 	return root

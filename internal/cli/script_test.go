@@ -42,10 +42,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"fault": fault,
-			"serve": serve,
-			"token": token,
+			"exits":   exits,
+			"fault":   fault,
+			"keyring": keyring,
+			"object":  object,
+			"serve":   serve,
+			"token":   token,
 		},
 	})
 }
@@ -98,7 +100,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// fault KIND ACTION [TIMES]: lets calls of the script's localaws go wrong; KIND is throttle, lost, expired or down.
+// fault KIND ACTION [TIMES]: lets calls of the script's localaws go wrong; KIND is throttle, lost, expired, down
+// or denied.
 func fault(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: fault KIND ACTION [TIMES]")
@@ -111,7 +114,7 @@ func fault(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	kinds := map[string]func(string, int) localaws.Fault{
 		"throttle": localaws.Throttle, "lost": localaws.LoseReply,
-		"expired": localaws.ExpiredToken, "down": localaws.Unavailable,
+		"expired": localaws.ExpiredToken, "down": localaws.Unavailable, "denied": denied,
 	}
 	kind, ok := kinds[args[0]]
 	if !ok {

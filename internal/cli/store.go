@@ -26,8 +26,8 @@ type storeOptions struct {
 	watch func(aws.HTTPClient) aws.HTTPClient
 }
 
-// openRepository opens the repository that a reference means: a URL (s3://BUCKET/PREFIX, file:///FOLDER), or the name of
-// a repository or an environment of pinnace.yaml.
+// openRepository opens the repository that a reference means: a URL (s3://BUCKET/PREFIX, file:///FOLDER), or the name
+// of a repository or an environment of pinnace.yaml.
 func (a *app) openRepository(ctx context.Context, ref, region string) (*chartrepo.Repository, error) {
 	store, at, err := a.openStore(ctx, ref, storeOptions{region: region})
 	if err != nil {
@@ -92,6 +92,21 @@ func (a *app) resolve(ref string) (config.Repository, error) {
 	return found, problem.New(problem.Usage,
 		"define it in "+config.Name+", or use s3://BUCKET/PREFIX or file:///FOLDER",
 		"repository %q is no URL, and no %s names it", ref, config.Name)
+}
+
+// nameOf is the name of the repository of pinnace.yaml that has this URL, so that its region and endpoint count, or
+// what it was given.
+func (a *app) nameOf(ref string) (string, error) {
+	c, err := a.config()
+	if err != nil {
+		return "", err
+	}
+	for name, r := range c.Repositories {
+		if strings.TrimRight(r.URL, "/") == ref {
+			return name, nil
+		}
+	}
+	return ref, nil
 }
 
 // config reads the pinnace.yaml that --config names, or else the nearest one. Without any it is empty.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -273,6 +275,21 @@ func TestFingerprint(t *testing.T) {
 	} {
 		if other == first {
 			t.Errorf("%s has the same fingerprint", what)
+		}
+	}
+}
+
+// docs/secret-scan.md names every rule that is not gitleaks' own.
+func TestReference(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "secret-scan.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []string{
+		leakscan.RuleCoralogixKey, leakscan.RuleCoralogixPrivateKey, leakscan.RuleNamedSecret, leakscan.RuleKubernetesSecret,
+	} {
+		if !strings.Contains(string(page), "| `"+rule+"` |") {
+			t.Errorf("the page lacks the rule %s", rule)
 		}
 	}
 }
