@@ -31,11 +31,11 @@ func fetchFile(at location, out io.Writer) error {
 		err = problem.New(problem.Usage, absentHint, "%s is not a regular file", at.path)
 	}
 	if err != nil {
-		return explain(at, err)
+		return explain(err)
 	}
 	f, err := os.Open(at.path)
 	if err != nil {
-		return explain(at, err)
+		return explain(err)
 	}
 	defer func() { _ = f.Close() }()
 	return deliver(at, out, f)
@@ -52,7 +52,7 @@ func fetchObject(ctx context.Context, at location, getenv func(string) string, o
 	}
 	body, _, err := store.Stream(ctx, at.key, "")
 	if err != nil {
-		return explain(at, err)
+		return explain(err)
 	}
 	defer func() { _ = body.Close() }()
 	return deliver(at, out, body)
@@ -64,7 +64,7 @@ func fetchIndex(
 ) error {
 	who, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return explain(at, err)
+		return fmt.Errorf("reading %s: %w", at.url, err)
 	}
 	kept := newCopy(getenv, store.Endpoint(), at.bucket, at.key, principal(who, getenv))
 	held := kept.open()
@@ -74,7 +74,7 @@ func fetchIndex(
 	case errors.Is(err, objstore.ErrUnchanged):
 		return deliver(at, out, held.body())
 	case err != nil:
-		return explain(at, err)
+		return explain(err)
 	}
 	defer func() { _ = body.Close() }()
 	draft := kept.begin(etag)
@@ -95,15 +95,15 @@ func person(ctx context.Context) (aws.Config, error) {
 	return cfg, err
 }
 
-// explain gives a hint to errors that have none.
-func explain(at location, err error) error {
+// explain gives a hint to errors that have none. They name the file already.
+func explain(err error) error {
 	switch {
 	case errors.Is(err, objstore.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return problem.New(problem.Usage, absentHint, "fetching %s: %w", at.url, err)
+		return problem.New(problem.Usage, absentHint, "%w", err)
 	case errors.Is(err, fs.ErrPermission):
-		return problem.New(problem.Denied, "check who owns the folder and its mode", "fetching %s: %w", at.url, err)
+		return problem.New(problem.Denied, "check who owns the folder and its mode", "%w", err)
 	}
-	return fmt.Errorf("fetching %s: %w", at.url, err)
+	return err
 }
 
 func deliver(at location, out io.Writer, body io.Reader) error {
@@ -112,7 +112,7 @@ func deliver(at location, out io.Writer, body io.Reader) error {
 		err = fmt.Errorf("larger than %d bytes", maxBody)
 	}
 	if err != nil {
-		return problem.New(problem.Failed, "run the command again", "fetching %s: %w", at.url, err)
+		return problem.New(problem.Failed, "run the command again", "delivering %s: %w", at.url, err)
 	}
 	return nil
 }

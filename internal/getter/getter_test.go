@@ -150,18 +150,21 @@ func TestObjectsAreDeliveredPlain(t *testing.T) {
 	mustFetch(t, "s3://acme-charts/stable/web-1.0.0.tgz", packed.String())
 }
 
-func TestNamesAreUnescapedOnce(t *testing.T) {
+// A name in a URL is unescaped once, but for the plus sign of an archive, which Helm 3 escapes twice.
+func TestNamesAreUnescaped(t *testing.T) {
 	w := newWorld(t)
 	w.put(t, "my charts/web-1.0.0+b.tgz", "plus")
-	w.put(t, "my charts/web-1.0.0%2Bb.tgz", "percent")
-	mustFetch(t, "s3://acme-charts/my%20charts/web-1.0.0%2Bb.tgz", "plus")
-	mustFetch(t, "s3://acme-charts/my%20charts/web-1.0.0+b.tgz", "plus")
-	mustFetch(t, "s3://acme-charts/my%20charts/web-1.0.0%252Bb.tgz", "percent")
+	w.put(t, "my charts/100%25.txt", "percent")
+	for _, name := range []string{"web-1.0.0%2Bb.tgz", "web-1.0.0+b.tgz", "web-1.0.0%252Bb.tgz", "web-1.0.0%252bb.tgz"} {
+		mustFetch(t, "s3://acme-charts/my%20charts/"+name, "plus")
+	}
+	mustFetch(t, "s3://acme-charts/my%20charts/100%2525.txt", "percent")
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "web-1.0.0+b.tgz"), []byte("file"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "web-1.0.0+b.tgz.prov"), []byte("file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustFetch(t, "file://"+folder+"/web-1.0.0%2Bb.tgz", "file")
+	mustFetch(t, "file://"+folder+"/web-1.0.0%2Bb.tgz.prov", "file")
+	mustFetch(t, "file://"+folder+"/web-1.0.0%252Bb.tgz.prov", "file")
 }
 
 func TestRegionIsFound(t *testing.T) {

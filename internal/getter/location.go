@@ -2,6 +2,7 @@ package getter
 
 import (
 	"net/url"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,7 +43,7 @@ func parse(ref string) (location, error) {
 	}
 	switch u.Scheme {
 	case schemeS3:
-		key := strings.TrimPrefix(u.Path, "/")
+		key := plusAgain(strings.TrimPrefix(u.Path, "/"))
 		switch {
 		case !bucketName.MatchString(u.Host):
 			return bad("does not name a bucket: 3 to 63 lower-case letters, digits, dots and hyphens")
@@ -57,7 +58,17 @@ func parse(ref string) (location, error) {
 		case !filepath.IsAbs(u.Path) || strings.ContainsRune(u.Path, 0):
 			return bad("does not name a file by its absolute path")
 		}
-		return location{url: ref, scheme: schemeFile, path: filepath.Clean(u.Path)}, nil
+		return location{url: ref, scheme: schemeFile, path: plusAgain(filepath.Clean(u.Path))}, nil
 	}
 	return bad("is neither on S3 nor a file")
+}
+
+// plusAgain mends the plus sign in the name of an archive: Helm 3 escapes the relative URL of a dependency, which has
+// it as %2B already, once more. No chart or version has a percent sign, so nothing else can be meant.
+func plusAgain(name string) string {
+	dir, file := path.Split(name)
+	if !strings.HasSuffix(file, ".tgz") && !strings.HasSuffix(file, ".tgz.prov") {
+		return name
+	}
+	return dir + strings.NewReplacer("%2B", "+", "%2b", "+").Replace(file)
 }
