@@ -197,29 +197,22 @@ func (m *mirror) fetch(ctx context.Context, n need) (fetched, error) {
 
 // archive fetches the entry's archive and holds it against the index, the lock and its own Chart.yaml.
 func (m *mirror) archive(ctx context.Context, source Source, e Entry) (Package, error) {
-	locked, isLocked := m.opts.Lock.digest(source.URL(), e.Name, e.Version)
-	locked = strings.TrimPrefix(locked, "sha256:")
-	changed := func(got string) error {
-		return problem.New(problem.Refused, "do not install it: ask the repository's owner why a published version changed",
-			"its digest was %s and is now %s", locked, got)
-	}
-	listed := normalDigest(e.Digest)
-	switch {
-	case len(e.URLs) == 0:
+	if len(e.URLs) == 0 {
 		return Package{}, fmt.Errorf("the index of %s has no URL for it", source.URL())
-	case isLocked && listed != "" && listed != locked:
-		return Package{}, changed(listed)
 	}
 	body, err := source.Fetch(ctx, e.URLs[0])
 	if err != nil {
 		return Package{}, err
 	}
-	switch got := digest(body); {
-	case listed != "" && got != listed:
+	got, listed := digest(body), normalDigest(e.Digest)
+	if locked, ok := m.opts.Lock.digest(source.URL(), e.Name, e.Version); ok && locked != "sha256:"+got {
+		return Package{}, problem.New(problem.Refused,
+			"do not install it: ask the repository's owner why a published version changed",
+			"its digest was %s and is now sha256:%s", locked, got)
+	}
+	if listed != "" && listed != got {
 		return Package{}, problem.New(problem.Refused, "do not install it: tell the repository's owner",
 			"the archive has digest %s, the index says %s", got, listed)
-	case isLocked && got != locked:
-		return Package{}, changed(got)
 	}
 	return openAs(body, e.Name, e.Version)
 }

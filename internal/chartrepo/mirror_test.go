@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -286,7 +287,7 @@ func TestMirrorLock(t *testing.T) {
 		for _, update := range []bool{false, true} {
 			u.files["/index.yaml"] = index
 			_, err = mirror(lock, update)
-			wantProblem(t, err, problem.Refused, "its digest was "+one.Digest, "why a published version changed")
+			wantProblem(t, err, problem.Refused, "its digest was sha256:"+one.Digest, "why a published version changed")
 		}
 	}
 
@@ -478,5 +479,58 @@ func TestMirrorProvenance(t *testing.T) {
 	s := mem.New()
 	if err := mirror(s, ring); err != nil || !bytes.Equal(get(t, s, "app-1.0.0.tgz.prov"), u.files["/app-1.0.0.tgz.prov"]) {
 		t.Error(err)
+	}
+}
+
+// Dependencies that name dependencies without an end are refused, not followed.
+func TestMirrorIsBounded(t *testing.T) {
+	var server *httptest.Server
+	asked := make(chan struct{}, 10_000)
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked <- struct{}{}
+		at, file := path.Split(req.URL.Path)
+		more := "dependencies:\n"
+		for i := range 20 {
+			more += fmt.Sprintf("- {name: app, alias: a%d, version: 1.0.0, repository: %q}\n", i, fmt.Sprint(server.URL, at, i))
+		}
+		switch file {
+		case "index.yaml":
+			_, _ = w.Write([]byte(`{"entries":{"app":[{"name":"app","version":"1.0.0","urls":["app.tgz"]}]}}`))
+		case "app.tgz":
+			_, _ = w.Write(tgz(t, "app", "1.0.0", more))
+		default:
+			http.NotFound(w, req)
+		}
+	}))
+	t.Cleanup(server.Close)
+	s, err := web(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := mem.New()
+	_, err = chartrepo.Mirror(t.Context(), s, repository(to), wants(t, "app"), chartrepo.MirrorOptions{Open: web})
+	wantProblem(t, err, problem.Refused, "more than 1000 charts", "dependencies out")
+	if len(keys(t, to)) != 0 || len(asked) > 3000 {
+		t.Errorf("%d requests; the target has %q", len(asked), keys(t, to))
+	}
+}
+
+// An archive is a gzip file: a server that compresses on the way, or a client that takes it for compressed, would
+// change its digest.
+func TestHTTPSourceTakesArchivesAsTheyAre(t *testing.T) {
+	archive := tgz(t, "app", "1.0.0", "")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		_, _ = w.Write(archive)
+	}))
+	t.Cleanup(server.Close)
+	s, err := web(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Fetch(t.Context(), "app-1.0.0.tgz"); !bytes.Equal(got, archive) || err != nil {
+		t.Errorf("%d bytes instead of %d, %v", len(got), len(archive), err)
 	}
 }

@@ -213,3 +213,24 @@ func TestPruneDeletesByVersion(t *testing.T) {
 		t.Errorf("%+v after %d deletes, %v", done, deletes, err)
 	}
 }
+
+// Two charts can have one file name: a-1 2.0.0 and a 1-2.0.0. The archive stays as long as either is there.
+func TestPruneKeepsASharedArchive(t *testing.T) {
+	s := mem.New()
+	r := repository(s)
+	put(t, s, "index.yaml", []byte(`{"apiVersion":"v1","entries":{
+		"a":[{"name":"a","version":"2.0.0","urls":["a-2.0.0.tgz"]},{"name":"a","version":"1-2.0.0","urls":["a-1-2.0.0.tgz"]}],
+		"a-1":[{"name":"a-1","version":"2.0.0","urls":["a-1-2.0.0.tgz"]}]}}`))
+	put(t, s, "a-1-2.0.0.tgz", tgz(t, "a-1", "2.0.0", ""))
+	rules := chartrepo.PruneOptions{Keep: 1}
+	plan, err := r.PlanPrune(t.Context(), rules)
+	if diff := cmp.Diff([]string{"a 1-2.0.0"}, versions(plan.Delete)); diff != "" || err != nil {
+		t.Fatalf("%v\n%s", err, diff)
+	}
+	if done, err := r.ApplyPrune(t.Context(), rules, plan.Token); err != nil || done.Archives != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if got := keys(t, s); len(got) != 2 {
+		t.Errorf("objects %q", got)
+	}
+}
