@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,7 +27,7 @@ Flags of run (ready looks at the files alone), each also a variable:
   --appconfig APP/ENV/PROFILE   PINNACE_APPCONFIG   configuration, by names or ids
   --file PATH=FIELD             PINNACE_FILES       write a field of the document to a file; repeatable
   --token-file PATH=FIELD       PINNACE_TOKEN_FILES the same, and refuse what is not a bearer token
-  --mode 0440                   PINNACE_MODE        permissions of the files
+  --mode 0440                   PINNACE_MODE        permissions of the files; none for others
   --poll-interval 30s           PINNACE_POLL_INTERVAL  15s to 24h; the server may ask for more
   --once                        PINNACE_ONCE        deliver once and end, as an init container does
   --log-level info              PINNACE_LOG_LEVEL   debug, info, warn or error; JSON on standard error
@@ -45,6 +47,9 @@ Example:
 // end of ctx, such as SIGTERM, ends run with 0.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	err := verb(ctx, args, getenv, stdout, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err = io.WriteString(stdout, help)
+	}
 	if err == nil {
 		return 0
 	}
@@ -92,7 +97,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		return err
 	}
 	c.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
-	return Run(ctx, c)
+	a, err := New(ctx, c)
+	if err != nil {
+		return err
+	}
+	announce(ctx, c)
+	return a.Run(ctx)
+}
+
+// announce says what the agent is about to do. Nothing of it is secret: it is in the pod's manifest.
+func announce(ctx context.Context, c Config) {
+	var paths []string
+	for _, f := range c.Files {
+		paths = append(paths, f.Path)
+	}
+	c.Log.InfoContext(ctx, "agent started", slog.String("version", version()),
+		slog.String("configuration", c.Application+"/"+c.Environment+"/"+c.Profile), slog.Any("files", paths),
+		slog.String("role", c.Getenv("AWS_ROLE_ARN")), slog.Bool("once", c.Once))
 }
 
 func needFiles(c Config) error {

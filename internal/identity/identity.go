@@ -3,6 +3,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -76,11 +77,16 @@ func Person(ctx context.Context, o Options) (aws.Config, error) {
 // explained are a person's credentials, whose failures say what to do.
 type explained struct{ aws.CredentialsProvider }
 
-// Retrieve makes errors of kind Denied, unless ctx is done.
+// Retrieve makes errors of kind Denied, or Failed when no answer came, unless ctx is done.
 func (e explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := e.CredentialsProvider.Retrieve(ctx)
 	if err == nil || ctx.Err() != nil {
 		return c, err
+	}
+	if host, ok := awserr.Unreachable(err); ok {
+		return c, problem.New(problem.Failed,
+			"let this machine reach "+cmp.Or(host, "AWS")+", through HTTPS_PROXY if need be",
+			"finding AWS credentials: %w", awserr.Short(err))
 	}
 	return c, problem.New(problem.Denied,
 		"sign in (aws sso login), set AWS_PROFILE, or give the pipeline a role; check with: aws sts get-caller-identity",

@@ -1,7 +1,10 @@
 package identity_test
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,5 +69,32 @@ func TestPersonRefuses(t *testing.T) {
 	_, err := identity.Person(t.Context(), identity.Options{Region: "eu-west-1", Profile: "none"})
 	if problem.KindOf(err) != problem.Denied || !strings.Contains(err.Error(), "none") {
 		t.Errorf("with a profile that is not there: %v", err)
+	}
+}
+
+// unreachable is a network that is not there.
+type unreachable struct{}
+
+func (unreachable) Do(r *http.Request) (*http.Response, error) {
+	return nil, &url.Error{Op: r.Method, URL: r.URL.String(), Err: errors.New("no route to host")}
+}
+
+// Without a network nobody was denied anything.
+func TestPersonWithoutNetwork(t *testing.T) {
+	isolate(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("not-a-token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/pipeline")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	cfg, err := identity.Person(t.Context(), identity.Options{Region: "eu-west-1", HTTPClient: unreachable{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = identity.WhoAmI(t.Context(), cfg)
+	if problem.KindOf(err) != problem.Failed || !strings.Contains(problem.HintOf(err), "reach sts.") {
+		t.Errorf("error %v of kind %d, hint %q", err, problem.KindOf(err), problem.HintOf(err))
 	}
 }

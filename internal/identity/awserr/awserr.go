@@ -3,8 +3,12 @@
 package awserr
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/url"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
@@ -47,6 +51,32 @@ func Short(err error) error {
 		return &short{text: text, err: err}
 	}
 	return err
+}
+
+// Unreachable says that no answer came, for a reason other than a context that was cancelled, and from which host,
+// where that is known.
+func Unreachable(err error) (host string, ok bool) {
+	if Code(err) != "" || errors.Is(err, context.Canceled) {
+		return "", false
+	}
+	if e, isURL := errors.AsType[*url.Error](err); isURL {
+		if u, parseErr := url.Parse(e.URL); parseErr == nil {
+			host = u.Host
+		}
+		return host, true
+	}
+	_, ok = errors.AsType[net.Error](err)
+	return "", ok
+}
+
+// ReachHint is the next step when a service cannot be reached. Service is its name in endpoints, such as
+// secretsmanager; host is what was asked, and AWS's own when empty.
+func ReachHint(service, region, host string) string {
+	if host == "" {
+		host = service + "." + region + ".amazonaws.com"
+	}
+	return fmt.Sprintf("let this process reach %s: look at its NetworkPolicy and security group, at the VPC endpoint "+
+		"com.amazonaws.%s.%s, and at AWS_ENDPOINT_URL_%s", host, region, service, strings.ToUpper(service))
 }
 
 // Code is the error code of the service, or "" when the error did not come from one.

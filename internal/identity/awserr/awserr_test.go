@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"testing"
 
@@ -48,5 +49,29 @@ func TestShort(t *testing.T) {
 	}
 	if awserr.Short(nil) != nil {
 		t.Error("nil did not stay nil")
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	send := func(err error) error {
+		return fmt.Errorf("outer: %w", &url.Error{Op: "Get", URL: "https://host.example/x?configuration_token=SESSION", Err: err})
+	}
+	tests := []struct {
+		err  error
+		host string
+		ok   bool
+	}{
+		{send(errors.New("connection refused")), "host.example", true},
+		{send(context.DeadlineExceeded), "host.example", true},
+		{&net.OpError{Op: "dial", Err: errors.New("no route to host")}, "", true},
+		{send(context.Canceled), "", false},
+		{&smithy.GenericAPIError{Code: "ThrottlingException"}, "", false},
+		{errors.New("other"), "", false},
+		{nil, "", false},
+	}
+	for _, test := range tests {
+		if host, ok := awserr.Unreachable(test.err); host != test.host || ok != test.ok {
+			t.Errorf("%v: host %q, %v", test.err, host, ok)
+		}
 	}
 }

@@ -17,6 +17,8 @@ type claims struct {
 	Aud audience `json:"aud"`
 	Exp float64  `json:"exp"` // seconds since 1970
 	Iat float64  `json:"iat"`
+
+	broken bool // what was read is no token, so nothing is known
 }
 
 // audience is a string or a list of strings (RFC 7519, section 4.1.3).
@@ -32,15 +34,18 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(a))
 }
 
-// parseClaims reads what it can; the claims of what is not a token are empty.
+// parseClaims reads what it can; the claims of what is not a token are empty, and so are all when one has another type.
 func parseClaims(token string) claims {
 	var c claims
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return claims{}
+		return claims{broken: true}
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &c) != nil {
+	if err != nil || !json.Valid(payload) {
+		return claims{broken: true}
+	}
+	if json.Unmarshal(payload, &c) != nil {
 		return claims{}
 	}
 	return c

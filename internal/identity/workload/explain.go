@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -59,7 +58,7 @@ type facts struct {
 	token        tokenFile
 }
 
-// Retrieve makes errors of kind Denied, unless ctx is done.
+// Retrieve makes errors of kind Denied, or Failed when STS gave no answer, unless ctx is done.
 func (e *explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := e.provider.Retrieve(ctx)
 	if err == nil || ctx.Err() != nil {
@@ -74,12 +73,21 @@ func (f facts) explain(err error) error {
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return problem.New(problem.Denied, e.hint, "reading the web identity token of role %s: %w", f.role, e)
 	}
-	claims := f.token.claims()
-	return problem.New(problem.Denied, f.hint(err, claims), "assuming role %s: %w", f.role, awserr.Short(err))
+	kind, hint := problem.Denied, ""
+	if host, ok := awserr.Unreachable(err); ok {
+		kind, hint = problem.Failed, awserr.ReachHint("sts", f.region, host)
+	} else {
+		hint = f.hint(err, f.token.claims())
+	}
+	return problem.New(kind, hint, "assuming role %s: %w", f.role, awserr.Short(err))
 }
 
 func (f facts) hint(err error, c claims) string {
 	provider := fmt.Sprintf("the IAM OIDC provider of issuer %s in the account of %s", c.issuer(), f.role)
+	if c.broken {
+		return fmt.Sprintf("%s does not hold a token (a JSON web token); check AWS_WEB_IDENTITY_TOKEN_FILE and the pod's "+
+			"projected volume", string(f.token))
+	}
 	switch awserr.Code(err) {
 	case "AccessDenied", "AccessDeniedException":
 		return fmt.Sprintf("trust policy of %s must allow sub %s and aud %s of issuer %s", f.role, c.subject(),
@@ -88,6 +96,10 @@ func (f facts) hint(err error, c claims) string {
 		return fmt.Sprintf("the token in %s expired at %s; mount it as a projected volume, which the kubelet renews, and "+
 			"check the node's clock", string(f.token), c.expiry())
 	case "InvalidIdentityToken":
+		if strings.Contains(awserr.Short(err).Error(), "audience") {
+			return fmt.Sprintf("the token has aud %s; mount one with the audience that %s and the trust policy of the role "+
+				"want, on EKS sts.amazonaws.com, or add this one to both", c.audience(), provider)
+		}
 		return fmt.Sprintf("create %s, its URL exactly that, or correct its keys; a wrong clock on this node or the "+
 			"issuer shows as this, too (sub %s, aud %s, issued at %s)", provider, c.subject(), c.audience(), c.issued())
 	case "IDPRejectedClaim":
@@ -99,9 +111,6 @@ func (f facts) hint(err error, c claims) string {
 	case "ValidationError":
 		return "check that AWS_ROLE_ARN is the ARN of a role, and that AWS_ROLE_SESSION_NAME has 2 to 64 letters, digits " +
 			"or any of _+=,.@-"
-	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return fmt.Sprintf("let this pod reach STS in region %s, or set AWS_ENDPOINT_URL_STS", f.region)
 	}
 	if hint := sessionHint(err); hint != "" {
 		return hint

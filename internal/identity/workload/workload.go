@@ -4,9 +4,9 @@
 package workload
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -36,19 +36,21 @@ type Options struct {
 // Config makes a configuration from these variables alone:
 //
 //	AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE      the web identity; the file is read again at each exchange
-//	AWS_ROLE_SESSION_NAME                          what CloudTrail calls the session; optional
+//	AWS_ROLE_SESSION_NAME, else HOSTNAME           what CloudTrail calls the session; optional
 //	AWS_REGION, else AWS_DEFAULT_REGION            needed
 //	AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>   where the services are; optional
 //	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN    only with AllowStatic
 //
 // There is no fallback to shared files or the instance metadata service: on a node's network that would be the node's
-// role, which is wider. Errors have the kind Denied, and so have those of the credentials later on. No
-// call is made here.
+// role, which is wider. A region or an endpoint that is missing or wrong is an error of kind Usage, an identity that is
+// missing is Denied. Later on the credentials fail with Denied, too, or with Failed when STS cannot be reached. No call
+// is made here.
+//
+// An endpoint of scheme http is taken for this machine only: the token would travel in clear.
 func Config(_ context.Context, o Options) (aws.Config, error) {
-	region := cmp.Or(o.Getenv("AWS_REGION"), o.Getenv("AWS_DEFAULT_REGION"))
-	if region == "" {
-		return aws.Config{}, problem.New(problem.Denied, "set AWS_REGION, or let EKS's pod identity webhook set it",
-			"no region: AWS_REGION and AWS_DEFAULT_REGION are not set")
+	region, err := regionOf(o.Getenv)
+	if err != nil {
+		return aws.Config{}, err
 	}
 	client := o.HTTPClient
 	if client == nil {
@@ -69,6 +71,44 @@ func Config(_ context.Context, o Options) (aws.Config, error) {
 	return cfg, nil
 }
 
+// regionOf finds the region. What is no region would become part of a host name, and the failure would blame another.
+func regionOf(getenv func(string) string) (string, error) {
+	name := "AWS_REGION"
+	if getenv(name) == "" {
+		name = "AWS_DEFAULT_REGION"
+	}
+	region := getenv(name)
+	if region == "" {
+		return "", problem.New(problem.Usage, "set AWS_REGION, or let EKS's pod identity webhook set it",
+			"no region: AWS_REGION and AWS_DEFAULT_REGION are not set")
+	}
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
+	if strings.ContainsFunc(region, other) || strings.Trim(region, "-") != region {
+		return "", problem.New(problem.Usage, "write it as eu-west-1", "%s is not a region: %q", name, region)
+	}
+	return region, nil
+}
+
+// sessionName is AWS_ROLE_SESSION_NAME, else the name of the pod as far as STS takes it: 2 to 64 letters, digits or any
+// of _+=,.@-. The SDK chooses one for "".
+func sessionName(getenv func(string) string) string {
+	if name := getenv("AWS_ROLE_SESSION_NAME"); name != "" {
+		return name
+	}
+	const most = 64
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("_+=,.@-", r):
+			return r
+		}
+		return '-'
+	}, getenv("HOSTNAME"))
+	if len(name) < 2 {
+		return ""
+	}
+	return name[:min(len(name), most)]
+}
+
 // workloadCredentials chooses where the credentials come from; there is no fallback from one to the next.
 func workloadCredentials(cfg aws.Config, o Options) (aws.CredentialsProvider, error) {
 	role, file := o.Getenv("AWS_ROLE_ARN"), o.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -79,7 +119,7 @@ func workloadCredentials(cfg aws.Config, o Options) (aws.CredentialsProvider, er
 	case role != "" && file != "":
 		retriever := tokenFile(file)
 		provider := stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(cfg), role, retriever,
-			func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName = o.Getenv("AWS_ROLE_SESSION_NAME") })
+			func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName = sessionName(o.Getenv) })
 		return &explained{provider: provider, facts: facts{role: role, token: retriever, region: cfg.Region}}, nil
 	case role != "":
 		return nil, problem.New(problem.Denied, annotate,
@@ -129,7 +169,16 @@ func (e endpoints) GetServiceBaseEndpoint(_ context.Context, sdkID string) (stri
 func checkURL(name, value string) error {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return problem.New(problem.Denied, "write it as https://host or http://127.0.0.1:4566", "%s is not a URL", name)
+		return problem.New(problem.Usage, "write it as https://host or http://127.0.0.1:4566", "%s is not a URL", name)
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return problem.New(problem.Usage, "write it as https://"+u.Host+"; http is for 127.0.0.1 and localhost",
+			"%s would send the token and what is read in clear to %s", name, u.Host)
 	}
 	return nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -1,6 +1,7 @@
 package workload_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +128,7 @@ func TestExchangeFails(t *testing.T) {
 		spoil   func(t *testing.T, file string)
 		text    string // of the error
 		hint    string
+		kind    problem.Kind // Denied when zero
 	}{
 		{
 			name:    "trust policy",
@@ -171,7 +174,10 @@ func TestExchangeFails(t *testing.T) {
 		},
 		{name: "STS unreachable", network: func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no route to host")}
-		}, text: "no route to host", hint: "let this pod reach STS in region eu-west-1"},
+		}, text: "no route to host", hint: "com.amazonaws.eu-west-1.sts", kind: problem.Failed},
+		{name: "STS does not resolve", network: func(r *http.Request) (*http.Response, error) {
+			return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: &net.DNSError{Err: "no such host"}}
+		}, text: "no such host", hint: "let this process reach sts.eu-west-1.amazonaws.com: ", kind: problem.Failed},
 		{
 			name: "no token file", spoil: func(t *testing.T, file string) { _ = os.Remove(file) },
 			text: "reading the web identity token of role " + role + ": open ", hint: "names a file that is not mounted",
@@ -183,7 +189,18 @@ func TestExchangeFails(t *testing.T) {
 		{
 			name: "not a token", network: refuse(403, "AccessDenied", "no"),
 			spoil: func(t *testing.T, file string) { write(t, file, canary) },
-			text:  "AccessDenied", hint: "must allow sub (unknown) and aud (unknown) of issuer (unknown)",
+			text:  "AccessDenied", hint: "/token does not hold a token",
+		},
+		{
+			name: "garbage", network: refuse(400, "ValidationError", "1 validation error detected"),
+			spoil: func(t *testing.T, file string) { write(t, file, "a."+canary+".c") },
+			text:  "ValidationError", hint: "check AWS_WEB_IDENTITY_TOKEN_FILE and the pod's projected volume",
+		},
+		{
+			name: "wrong audience", network: refuse(400, "InvalidIdentityToken", "Incorrect token audience"),
+			text: "Incorrect token audience",
+			hint: "the token has aud sts.amazonaws.com; mount one with the audience that the IAM OIDC provider of issuer " +
+				issuer + " in the account of " + role + " and the trust policy of the role want",
 		},
 		{name: "hostile claims", network: refuse(403, "AccessDenied", "no"), spoil: func(t *testing.T, file string) {
 			write(t, file, token(`{"sub":"a\nhint: b","aud":"`+strings.Repeat("x", 1000)+`","iss":"i"}`))
@@ -204,8 +221,8 @@ func TestExchangeFails(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err = workload.WhoAmI(t.Context(), cfg)
-				if problem.KindOf(err) != problem.Denied {
-					t.Errorf("kind %d", problem.KindOf(err))
+				if want := cmp.Or(test.kind, problem.Denied); problem.KindOf(err) != want {
+					t.Errorf("kind %d, want %d", problem.KindOf(err), want)
 				}
 				hint := problem.HintOf(err)
 				if !strings.Contains(err.Error(), test.text) || !strings.Contains(hint, test.hint) {
@@ -276,10 +293,11 @@ func TestEnvironment(t *testing.T) {
 		allow bool
 		text  string // of the error; none when empty
 		hint  string
+		usage bool // the kind; else Denied
 	}{
 		{name: "web identity"},
 		{name: "default region", env: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "eu-west-1"}},
-		{name: "no region", env: []string{"AWS_REGION", ""}, text: "no region", hint: "set AWS_REGION"},
+		{name: "no region", env: []string{"AWS_REGION", ""}, text: "no region", hint: "set AWS_REGION", usage: true},
 		{
 			name: "no role", env: []string{"AWS_ROLE_ARN", ""}, text: "AWS_ROLE_ARN is not",
 			hint: "eks.amazonaws.com/role-arn",
@@ -296,8 +314,27 @@ func TestEnvironment(t *testing.T) {
 		{name: "static keys allowed", env: static, allow: true},
 		{
 			name: "bad endpoint", env: []string{"AWS_ENDPOINT_URL", "localhost:4566"}, text: "AWS_ENDPOINT_URL is not a URL",
-			hint: "http://127.0.0.1:4566",
+			hint: "http://127.0.0.1:4566", usage: true,
 		},
+		{
+			name: "region with a space", env: []string{"AWS_REGION", "eu west"}, text: `AWS_REGION is not a region: "eu west"`,
+			hint: "eu-west-1", usage: true,
+		},
+		{
+			name: "region that is a host", env: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "x.example/"},
+			text: "AWS_DEFAULT_REGION is not a region", hint: "eu-west-1", usage: true,
+		},
+		{
+			name: "http elsewhere", env: []string{"AWS_ENDPOINT_URL", "http://sts.example:4566"},
+			text: "AWS_ENDPOINT_URL would send the token and what is read in clear to sts.example:4566",
+			hint: "https://sts.example:4566", usage: true,
+		},
+		{name: "http on another machine", env: []string{"AWS_ENDPOINT_URL", "http://10.0.0.1"}, text: "in clear", usage: true},
+		{name: "http on a name", env: []string{"AWS_ENDPOINT_URL", "http://127.0.0.1.example"}, text: "in clear", usage: true},
+		{name: "http here", env: []string{"AWS_ENDPOINT_URL", "http://127.0.0.2:4566"}},
+		{name: "http here, version 6", env: []string{"AWS_ENDPOINT_URL", "http://[::1]:4566"}},
+		{name: "http here by name", env: []string{"AWS_ENDPOINT_URL", "http://localhost:4566"}},
+		{name: "https", env: []string{"AWS_ENDPOINT_URL", "https://sts.example"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -311,7 +348,8 @@ func TestEnvironment(t *testing.T) {
 				if err != nil || cfg.Region != "eu-west-1" {
 					t.Fatalf("region %q, %v", cfg.Region, err)
 				}
-			} else if err == nil || !strings.Contains(err.Error(), test.text) || problem.KindOf(err) != problem.Denied ||
+			} else if err == nil || !strings.Contains(err.Error(), test.text) ||
+				(problem.KindOf(err) == problem.Usage) != test.usage || problem.KindOf(err) == problem.Failed ||
 				!strings.Contains(problem.HintOf(err), test.hint) {
 				t.Errorf("error %v, hint %q", err, problem.HintOf(err))
 			}
@@ -322,6 +360,50 @@ func TestEnvironment(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSessionName(t *testing.T) {
+	for hostname, want := range map[string]string{
+		"otel-agent-x7k2p":       "otel-agent-x7k2p",
+		"a/b c:é":                "a-b-c--",
+		strings.Repeat("x", 100): strings.Repeat("x", 64),
+	} {
+		getenv, _ := pod(t, "AWS_ROLE_SESSION_NAME", "", "HOSTNAME", hostname)
+		if got := exchanged(t, getenv).Get("RoleSessionName"); got != want {
+			t.Errorf("%s: %q, want %q", hostname, got, want)
+		}
+	}
+	getenv, _ := pod(t, "HOSTNAME", "other")
+	if got := exchanged(t, getenv).Get("RoleSessionName"); got != "pod-1" {
+		t.Errorf("AWS_ROLE_SESSION_NAME does not count: %q", got)
+	}
+	for _, hostname := range []string{"", "x"} { // too short for STS, so the SDK chooses
+		getenv, _ := pod(t, "AWS_ROLE_SESSION_NAME", "", "HOSTNAME", hostname)
+		if got := exchanged(t, getenv).Get("RoleSessionName"); len(got) < 2 {
+			t.Errorf("%q: %q", hostname, got)
+		}
+	}
+}
+
+// exchanged is the form that asks for a session.
+func exchanged(t *testing.T, getenv func(string) string) url.Values {
+	t.Helper()
+	var form url.Values
+	cfg, err := workload.Config(t.Context(), workload.Options{
+		Getenv: getenv,
+		HTTPClient: network(func(r *http.Request) (*http.Response, error) {
+			if err := r.ParseForm(); err != nil {
+				t.Error(err)
+			}
+			form = r.PostForm
+			return refuse(403, "AccessDenied", "no")(r)
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = cfg.Credentials.Retrieve(t.Context())
+	return form
 }
 
 func TestEndpoints(t *testing.T) {

@@ -52,7 +52,11 @@ func Mode(mode fs.FileMode) Option { return func(s *Sink) { s.mode = mode.Perm()
 // Group sets the group of the files by its number; without it, that of the process or the folder.
 func Group(gid int) Option { return func(s *Sink) { s.gid = gid } }
 
-// New makes the sink. Two targets of one path, or one without an item or a path, are a usage error.
+// allowed are the permission bits that a file may have: none for others.
+const allowed fs.FileMode = 0o770
+
+// New makes the sink. Two targets of one path, one without an item or a path, and a mode that lets others in, or that
+// has no bit set, are a usage error.
 func New(targets []Target, opts ...Option) (*Sink, error) {
 	s := &Sink{targets: slices.Clone(targets), mode: DefaultMode, gid: -1, sync: (*os.File).Sync}
 	seen := map[string]bool{}
@@ -72,6 +76,10 @@ func New(targets []Target, opts ...Option) (*Sink, error) {
 	}
 	for _, opt := range opts {
 		opt(s)
+	}
+	if s.mode == 0 || s.mode&^allowed != 0 {
+		return nil, problem.New(problem.Usage, "choose 0440 or 0400; let readers in by their group",
+			"files of mode %04o would be open to others, or to nobody", s.mode)
 	}
 	return s, nil
 }

@@ -228,4 +228,13 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	good := []file.Target{{Item: "a", Path: "/run/a"}}
+	for _, mode := range []fs.FileMode{0o444, 0o441, 0o777, 0o602, 0} {
+		if _, err := file.New(good, file.Mode(mode)); problem.KindOf(err) != problem.Usage || problem.HintOf(err) == "" {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+	for _, mode := range []fs.FileMode{0o400, 0o440, 0o600, 0o770} {
+		open(t, good, file.Mode(mode))
+	}
 }

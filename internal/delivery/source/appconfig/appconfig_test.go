@@ -407,3 +407,13 @@ func TestSourceShowsNothing(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestUnreachable(t *testing.T) {
+	s, _ := start(t)
+	_, err := fail(t, open(t, s, "http://127.0.0.1:1", nil), "no answer from 127.0.0.1:1")
+	for _, want := range []string{"reach 127.0.0.1:1: ", "NetworkPolicy", "VPC endpoint com.amazonaws.eu-west-1.appconfigdata"} {
+		if !strings.Contains(problem.HintOf(err), want) {
+			t.Errorf("hint %q lacks %q", problem.HintOf(err), want)
+		}
+	}
+}

@@ -124,6 +124,9 @@ func (s *Source) explain(doing string, err error) error {
 			"appconfig:GetLatestConfiguration on arn:aws:appconfig:%s:ACCOUNT:application/ID/environment/ID/"+
 			"configuration/ID (ids, not names)", s.region)
 	}
+	if host, ok := awserr.Unreachable(err); ok && hint == "" {
+		hint = awserr.ReachHint("appconfigdata", s.region, host)
+	}
 	if e, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
 		switch e.ResourceType {
 		case types.ResourceTypeDeployment, types.ResourceTypeConfiguration:

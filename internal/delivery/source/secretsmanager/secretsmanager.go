@@ -163,7 +163,10 @@ func member(value secret.Value, ref reference.Reference) (secret.Value, error) {
 // explain gives a failed read its kind and the step that mends it.
 func (r *Resolver) explain(ctx context.Context, key read, err error) error {
 	kind, hint := problem.KindOf(err), problem.HintOf(err)
+	host, unreachable := awserr.Unreachable(err)
 	switch code := awserr.Code(err); {
+	case unreachable && hint == "":
+		hint = awserr.ReachHint("secretsmanager", r.config.Region, host)
 	case code == "DecryptionFailure",
 		strings.HasPrefix(code, "AccessDenied") && strings.Contains(awserr.Short(err).Error(), "KMS"):
 		kind = problem.Denied

@@ -259,3 +259,12 @@ func TestResolverShowsNothing(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestUnreachable(t *testing.T) {
+	_, err := secretsmanager.New(config("http://127.0.0.1:1")).Resolve(t.Context(), []reference.Reference{{SecretID: "k"}})
+	hint := problem.HintOf(err)
+	if problem.KindOf(err) != problem.Failed || !strings.Contains(hint, "reach 127.0.0.1:1: ") ||
+		!strings.Contains(hint, "com.amazonaws.eu-west-1.secretsmanager") {
+		t.Errorf("error %v, hint %q", err, hint)
+	}
+}
