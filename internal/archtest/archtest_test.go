@@ -19,14 +19,17 @@ func dependencies(t *testing.T, pkg string) []string {
 	return strings.Fields(string(out))
 }
 
-// The agent runs beside every workload: it holds no Helm, no Kubernetes client, no emulator, and no AWS client that it
-// does not need.
+// The agent runs beside every workload: it holds no Helm, no Kubernetes client, no emulator, no AWS client that it does
+// not need, and no way to credentials but the web identity and, when asked for, static keys.
 func TestAgentStaysSmall(t *testing.T) {
 	for _, dep := range dependencies(t, "/cmd/pinnace-agent") {
 		for _, banned := range []string{
 			"helm.sh/", "k8s.io/", module + "/localaws", module + "/internal/chartrepo", module + "/internal/objstore",
 			"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/iam",
-			"github.com/aws/aws-sdk-go-v2/feature/ec2/imds",
+			"github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/feature/ec2/imds",
+			"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds",
+			"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds",
+			"github.com/aws/aws-sdk-go-v2/credentials/processcreds",
 		} {
 			if strings.HasPrefix(dep, banned) {
 				t.Errorf("the agent contains %s", dep)
@@ -50,6 +53,19 @@ func TestEngineKnowsNoVendor(t *testing.T) {
 	for _, dep := range dependencies(t, "/internal/delivery") {
 		if strings.Contains(dep, "aws-sdk-go") || strings.HasPrefix(dep, module+"/internal/delivery/") {
 			t.Errorf("the engine imports %s", dep)
+		}
+	}
+}
+
+// What everything stands on stands on nothing but the standard library.
+func TestBottomLayerStandsAlone(t *testing.T) {
+	for _, pkg := range []string{"/internal/secret", "/internal/problem", "/internal/durable"} {
+		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", module+pkg).Output()
+		if err != nil {
+			t.Fatalf("listing the dependencies of %s: %v", pkg, err)
+		}
+		if got := strings.Fields(string(out)); len(got) != 1 || got[0] != module+pkg {
+			t.Errorf("%s is made of %v", pkg, got)
 		}
 	}
 }

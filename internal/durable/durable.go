@@ -16,6 +16,9 @@ const TempPrefix = ".pinnace-tmp-"
 // ErrNotRegular says that the target exists and is not a regular file: a symbolic link, a folder, a device.
 var ErrNotRegular = errors.New("not a regular file")
 
+// syncToDisk is fsync(2) of a file or a folder; a test watches it.
+var syncToDisk = (*os.File).Sync
+
 // Option changes how a file is written.
 type Option func(*options)
 
@@ -117,7 +120,7 @@ func writeTemp(dir string, data []byte, mode fs.FileMode, o options) (string, er
 		err = f.Chmod(mode)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = syncToDisk(f)
 	}
 	return f.Name(), errors.Join(err, f.Close())
 }
@@ -127,7 +130,7 @@ func syncDir(dir string) error {
 	if err != nil {
 		return fmt.Errorf("syncing folder %s: %w", dir, err)
 	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := errors.Join(syncToDisk(d), d.Close()); err != nil {
 		return fmt.Errorf("syncing folder %s: %w", dir, err)
 	}
 	return nil
