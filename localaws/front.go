@@ -65,7 +65,7 @@ func (s *Server) authenticate(c *api.Call) (service string, refusal *api.Error) 
 	case errors.Is(parseErr, sigv4.ErrUnsigned):
 		return service, s.admitUnsigned(service, c)
 	case parseErr != nil:
-		return service, refuse(service, malformed)
+		return service, refuse(service, failureOf(parseErr))
 	}
 	c.Region = signature.Region
 	return service, s.admitSigned(service, c, signature)
@@ -118,11 +118,7 @@ func (s *Server) unchunk(service string, c *api.Call, signature sigv4.Signature,
 	}
 	c.Body = payload
 	header := c.Request.Header
-	for name, values := range trailer {
-		if strings.HasPrefix(name, "X-Amz-Checksum-") { // nothing else may come after the signature was checked
-			header[name] = values
-		}
-	}
+	maps.Copy(header, trailer) // checksums alone, that no header has said
 	var encodings []string
 	for e := range strings.SplitSeq(header.Get("Content-Encoding"), ",") {
 		if e = strings.TrimSpace(e); e != "" && e != "aws-chunked" {

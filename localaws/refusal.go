@@ -23,6 +23,11 @@ const (
 	presignExpired
 	wrongRegion
 	uncovered
+	twice
+	mechanism
+	badHash
+	noLength
+	badTrailer
 )
 
 func failureOf(err error) failure {
@@ -37,6 +42,16 @@ func failureOf(err error) failure {
 		return badPayload
 	case errors.Is(err, sigv4.ErrUncovered):
 		return uncovered
+	case errors.Is(err, sigv4.ErrTwice):
+		return twice
+	case errors.Is(err, sigv4.ErrMechanism):
+		return mechanism
+	case errors.Is(err, sigv4.ErrHash):
+		return badHash
+	case errors.Is(err, sigv4.ErrLength):
+		return noLength
+	case errors.Is(err, sigv4.ErrTrailer):
+		return badTrailer
 	}
 	return malformed
 }
@@ -85,6 +100,27 @@ var refusals = map[failure]refusal{
 	uncovered: {
 		"AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException", 403,
 		"There were headers present in the request which were not signed",
+	},
+	twice: {
+		"InvalidArgument", "IncompleteSignature", "IncompleteSignatureException", 400,
+		"Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or " +
+			"the Authorization header should be specified",
+	},
+	mechanism: {
+		"InvalidRequest", "IncompleteSignature", "IncompleteSignatureException", 400,
+		"The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+	},
+	badHash: {
+		"InvalidRequest", "IncompleteSignature", "IncompleteSignatureException", 400,
+		"Missing or unknown value of the required header for this request: x-amz-content-sha256",
+	},
+	noLength: {
+		"MissingContentLength", "IncompleteSignature", "IncompleteSignatureException", 411,
+		"You must provide the x-amz-decoded-content-length HTTP header.",
+	},
+	badTrailer: {
+		"MalformedTrailerError", "IncompleteSignature", "IncompleteSignatureException", 400,
+		"The request contained trailing data that was not well-formed or did not conform to our published schema.",
 	},
 	wrongRegion: {
 		"AuthorizationHeaderMalformed", "SignatureDoesNotMatch", "InvalidSignatureException", 400,

@@ -30,6 +30,9 @@ type Principal struct {
 	ARN     string // of the session, the root user, or the name of the service; empty when anonymous
 	UserID  string // what GetCallerIdentity answers as UserId
 	Role    string // for a session: the ARN of the role behind it
+	// AccessKeyID is the key whose signature was checked, which tells two sessions of one name apart; empty for a session
+	// that a service has by AssumeService, which has no keys.
+	AccessKeyID string
 }
 
 // Call is one request, authenticated but not yet authorised. A Call belongs to the goroutine that serves it.

@@ -17,7 +17,7 @@ const assumeRole = "sts:AssumeRole"
 // subject is a caller with everything that bears on what it may do, gathered at one moment.
 type subject struct {
 	principal     api.Principal
-	gone          bool                // the role behind the session is no more
+	gone          bool                // the role or the session is no more
 	identity      []types.PolicyEntry // the role's inline and attached policies
 	sessionPolicy string
 	tags          map[string]string // of the role, overlaid by those of the session
@@ -39,17 +39,19 @@ func (s *Service) subject(c *api.Call) subject {
 		who.names = caller{service: p.ARN}
 	case api.Session:
 		who.names = caller{self: []string{p.Role, p.ARN}, account: account}
-		s.addSession(&who, c)
+		s.addSession(&who)
 	}
 	return who
 }
 
-func (s *Service) addSession(who *subject, c *api.Call) {
+func (s *Service) addSession(who *subject) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r, ok := s.roleByARN(who.principal.Role)
 	id, _, _ := strings.Cut(who.principal.UserID, ":")
-	if !ok || r.ID != id {
+	key := who.principal.AccessKeyID
+	live := s.sessions[key]
+	if !ok || r.ID != id || key != "" && live.credential.Principal != who.principal {
 		who.gone = true
 		return
 	}
@@ -62,10 +64,8 @@ func (s *Service) addSession(who *subject, c *api.Call) {
 		who.identity = append(who.identity, types.PolicyEntry{PolicyName: p.name, PolicyDocument: v.document})
 	}
 	maps.Copy(who.tags, r.Tags)
-	if live, ok := s.sessions[accessKeyID(c.Request)]; ok && live.credential.Principal == who.principal {
-		who.sessionPolicy = live.policy
-		maps.Copy(who.tags, live.tags)
-	}
+	who.sessionPolicy = live.policy
+	maps.Copy(who.tags, live.tags)
 }
 
 // Allow implements api.Access with AWS's precedence within one account: an explicit deny anywhere wins; then an allow

@@ -286,6 +286,40 @@ func TestAssumeService(t *testing.T) {
 	}
 }
 
+// The session is that of the key whose signature was checked, whatever else the request says, and one that is not known
+// may do nothing.
+func TestSessionIsThatOfTheCheckedKey(t *testing.T) {
+	f := newFixture(t)
+	narrow := f.service.Issue(f.role("reader", trustAll, allowGet), "job", time.Hour, nil, other)
+	question := api.Question{Action: "s3:GetObject", Resource: object}
+	call := f.call(narrow.AccessKeyID)
+	for _, authorization := range []string{
+		"", "AWS4-HMAC-SHA256 X=Credential=nobody/, Credential=" + narrow.AccessKeyID + "/20300102/eu-west-1/s3/aws4_request",
+	} {
+		call.Request.Header.Set("Authorization", authorization)
+		if err := f.service.Allow(call, question); err == nil {
+			t.Errorf("with %q the session policy is lost", authorization)
+		}
+	}
+	wide := f.call(f.service.Issue(mustRole(f, narrow.Principal.Role), "job", time.Hour, nil, "").AccessKeyID)
+	if err := f.service.Allow(wide, question); err != nil {
+		t.Fatal(err)
+	}
+	wide.Principal.AccessKeyID = "ASIAUNKNOWN"
+	if err := f.service.Allow(wide, question); err == nil {
+		t.Error("a session that nobody issued is allowed")
+	}
+}
+
+func mustRole(f *fixture, arn string) iam.Role {
+	f.Helper()
+	r, ok := f.service.Role(arn)
+	if !ok {
+		f.Fatalf("no role %s", arn)
+	}
+	return r
+}
+
 func TestAServiceDoesNotInheritTheSessionOfItsCaller(t *testing.T) {
 	f := newFixture(t)
 	narrow := f.service.Issue(f.role("reader", trustAll, ""), "job", time.Hour, map[string]string{"team": "blue"}, other)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
@@ -77,18 +76,4 @@ func sourceIP(r *http.Request) string {
 		return ""
 	}
 	return host
-}
-
-// accessKeyID is the key that signed a request, in its Authorization header or its query string. The signature has been
-// checked; the id is what tells two sessions of the same name apart.
-func accessKeyID(r *http.Request) string {
-	if r == nil {
-		return ""
-	}
-	scope := r.URL.Query().Get("X-Amz-Credential")
-	if _, after, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
-		scope = after
-	}
-	id, _, _ := strings.Cut(scope, "/")
-	return id
 }

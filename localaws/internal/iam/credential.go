@@ -50,6 +50,7 @@ func (s *Service) Credential(accessKeyID string) (Credential, bool) {
 	if accessKeyID != "" && accessKeyID == s.cfg.RootKey {
 		return Credential{AccessKeyID: accessKeyID, SecretAccessKey: s.cfg.RootSecret, Principal: api.Principal{
 			Kind: api.Root, Account: s.cfg.Account, ARN: s.arn("root", "", ""), UserID: s.cfg.Account,
+			AccessKeyID: accessKeyID,
 		}}, true
 	}
 	s.mu.RLock()
@@ -71,6 +72,7 @@ func (s *Service) Issue(
 		Principal:       s.sessionPrincipal(r, sessionName),
 		Expires:         now.Add(ttl),
 	}
+	c.Principal.AccessKeyID = c.AccessKeyID
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.sessions, func(_ string, old session) bool {

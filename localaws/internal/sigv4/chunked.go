@@ -5,9 +5,16 @@ import (
 	"crypto/hmac"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
+
+// streaming are the kinds of aws-chunked framing: chunks signed or not, with a trailer or without.
+var streaming = []string{
+	"STREAMING-" + algorithm + "-PAYLOAD", "STREAMING-" + algorithm + "-PAYLOAD-TRAILER",
+	"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+}
 
 // Chunked says whether r's body is in aws-chunked framing.
 func Chunked(r *http.Request) bool {
@@ -16,9 +23,18 @@ func Chunked(r *http.Request) bool {
 
 // Unchunk removes the aws-chunked framing from body and answers the payload and the trailing headers. Where the chunks
 // are signed it checks every chunk's signature and the trailer's; secret is the signer's. It errs with ErrMismatch
-// when a chunk's signature is wrong, with ErrMalformed when the framing is.
+// when a chunk's signature is wrong, with ErrMalformed when the framing is, with ErrHash when its kind is not known,
+// with ErrLength when X-Amz-Decoded-Content-Length is missing, and with ErrTrailer unless exactly those trailers came
+// that X-Amz-Trailer announces: checksums alone, none of them also a header.
 func (s Signature) Unchunk(r *http.Request, body []byte, secret string) ([]byte, http.Header, error) {
 	declared := r.Header.Get("X-Amz-Content-Sha256")
+	if !slices.Contains(streaming, declared) {
+		return nil, nil, ErrHash
+	}
+	length := r.Header.Get("X-Amz-Decoded-Content-Length")
+	if length == "" {
+		return nil, nil, ErrLength
+	}
 	u := unchunker{
 		signature: s, secret: secret, rest: body, previous: s.Hex,
 		signed: strings.HasPrefix(declared, "STREAMING-"+algorithm),
@@ -27,8 +43,8 @@ func (s Signature) Unchunk(r *http.Request, body []byte, secret string) ([]byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	if n := r.Header.Get("X-Amz-Decoded-Content-Length"); n != "" && n != strconv.Itoa(len(payload)) {
-		return nil, nil, fmt.Errorf("%w: %s bytes declared, %d sent", ErrMalformed, n, len(payload))
+	if length != strconv.Itoa(len(payload)) {
+		return nil, nil, fmt.Errorf("%w: %s bytes declared, %d sent", ErrMalformed, length, len(payload))
 	}
 	trailer := http.Header{}
 	if strings.HasSuffix(declared, "-TRAILER") {
@@ -36,7 +52,29 @@ func (s Signature) Unchunk(r *http.Request, body []byte, secret string) ([]byte,
 			return nil, nil, err
 		}
 	}
+	if err := checkTrailer(r.Header, trailer); err != nil {
+		return nil, nil, err
+	}
 	return payload, trailer, nil
+}
+
+// checkTrailer holds the trailer against what the signed header announces.
+func checkTrailer(header, trailer http.Header) error {
+	announced := 0
+	for name := range strings.SplitSeq(strings.Join(header.Values("X-Amz-Trailer"), ","), ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		announced++
+		checksum := strings.HasPrefix(strings.ToLower(name), "x-amz-checksum-")
+		if !checksum || len(trailer.Values(name)) != 1 || len(header.Values(name)) > 0 {
+			return fmt.Errorf("%w: %s", ErrTrailer, name)
+		}
+	}
+	if announced != len(trailer) {
+		return fmt.Errorf("%w: %d announced, %d sent", ErrTrailer, announced, len(trailer))
+	}
+	return nil
 }
 
 type unchunker struct {

@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +26,11 @@ var (
 	ErrSkew      = errors.New("the signature's time is too far from the server's")
 	ErrExpired   = errors.New("the presigned request has expired")
 	ErrPayload   = errors.New("the body does not match its declared hash")
+	ErrTwice     = errors.New("the request is signed in its header and in its query")
+	ErrMechanism = errors.New("the request is signed by another mechanism than Signature Version 4")
+	ErrHash      = errors.New("the hash of the body is missing or of no known kind")
+	ErrLength    = errors.New("the length of the decoded body is missing")
+	ErrTrailer   = errors.New("the trailer is not what was announced")
 	ErrUncovered = errors.New("there were headers present in the request which were not signed")
 )
 
@@ -46,20 +53,29 @@ type Signature struct {
 	Time          time.Time
 	Expires       time.Duration // presigned requests alone; else 0
 	SessionToken  string        // empty when none was sent
-	presigned     bool
+	Presigned     bool          // in the query, not in the Authorization header
 }
 
 func (s Signature) scope() string {
 	return s.Date + "/" + s.Region + "/" + s.Service + "/aws4_request"
 }
 
-// Parse reads the signature of r from its Authorization header or its query. It answers ErrUnsigned when there is none.
+// Parse reads the signature of r from its Authorization header or its query. It answers ErrUnsigned when there is none,
+// ErrTwice when there are both, and ErrMechanism when there is one of Signature Version 2.
 func Parse(r *http.Request) (Signature, error) {
-	if h := r.Header.Get("Authorization"); h != "" {
-		return parseHeader(h, r.Header)
-	}
-	if r.URL.Query().Get("X-Amz-Algorithm") != "" {
-		return parseQuery(r)
+	headers, query := r.Header.Values("Authorization"), r.URL.Query()
+	inQuery := query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature") || query.Has("X-Amz-Credential")
+	switch older := query.Has("AWSAccessKeyId"); {
+	case len(headers) > 0 && (inQuery || older):
+		return Signature{}, ErrTwice
+	case older || len(headers) == 1 && strings.HasPrefix(headers[0], "AWS "):
+		return Signature{}, ErrMechanism
+	case len(headers) == 1:
+		return parseHeader(headers[0], r.Header)
+	case len(headers) > 1:
+		return Signature{}, ErrMalformed
+	case inQuery:
+		return parseQuery(query)
 	}
 	return Signature{}, ErrUnsigned
 }
@@ -72,6 +88,10 @@ func parseHeader(h string, header http.Header) (Signature, error) {
 	fields := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
 		k, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+		_, twice := fields[k]
+		if twice || k != "Credential" && k != "SignedHeaders" && k != "Signature" {
+			return Signature{}, ErrMalformed
+		}
 		fields[k] = v
 	}
 	stamp := header.Get("X-Amz-Date")
@@ -84,8 +104,12 @@ func parseHeader(h string, header http.Header) (Signature, error) {
 		header.Get("X-Amz-Security-Token"))
 }
 
-func parseQuery(r *http.Request) (Signature, error) {
-	q := r.URL.Query()
+func parseQuery(q url.Values) (Signature, error) {
+	for name, values := range q {
+		if strings.HasPrefix(name, "X-Amz-") && len(values) > 1 {
+			return Signature{}, ErrMalformed
+		}
+	}
 	if q.Get("X-Amz-Algorithm") != algorithm {
 		return Signature{}, ErrMalformed
 	}
@@ -98,7 +122,7 @@ func parseQuery(r *http.Request) (Signature, error) {
 	if err != nil || seconds < 0 || seconds > 7*24*60*60 {
 		return s, ErrMalformed
 	}
-	s.Expires, s.presigned = time.Duration(seconds)*time.Second, true
+	s.Expires, s.Presigned = time.Duration(seconds)*time.Second, true
 	return s, nil
 }
 
@@ -142,7 +166,7 @@ func (s Signature) Verify(r *http.Request, body []byte, secret string, now time.
 
 func (s Signature) checkTime(now time.Time) error {
 	age := now.Sub(s.Time)
-	if s.presigned {
+	if s.Presigned {
 		if age > s.Expires {
 			return ErrExpired
 		}
@@ -161,11 +185,14 @@ func (s Signature) checkTime(now time.Time) error {
 func (s Signature) payloadHash(r *http.Request, body []byte) (string, error) {
 	declared := r.Header.Get("X-Amz-Content-Sha256")
 	if s.Service == "s3" {
-		if s.presigned && declared == "" {
+		if s.Presigned && declared == "" {
 			return "UNSIGNED-PAYLOAD", nil
 		}
-		if declared == "UNSIGNED-PAYLOAD" || strings.HasPrefix(declared, "STREAMING-") {
+		if declared == "UNSIGNED-PAYLOAD" || slices.Contains(streaming, declared) {
 			return declared, nil
+		}
+		if _, err := hex.DecodeString(declared); err != nil || len(declared) != hex.EncodedLen(sha256.Size) {
+			return "", ErrHash
 		}
 	}
 	actual := hexSHA256(body)

@@ -3,6 +3,7 @@ package sigv4_test
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -120,11 +121,12 @@ func TestDocumentedChunkedUpload(t *testing.T) {
 
 func TestUnsignedTrailer(t *testing.T) {
 	r := exampleRequest("PUT", "/k", "X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-		"X-Amz-Decoded-Content-Length", "5")
+		"X-Amz-Decoded-Content-Length", "5", "X-Amz-Trailer", "x-amz-checksum-crc32")
 	payload, trailer, err := sigv4.Signature{}.Unchunk(r, []byte("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"), "")
 	if err != nil || string(payload) != "hello" || trailer.Get("X-Amz-Checksum-Crc32") != "NhCmhg==" {
 		t.Errorf("%q, %v, %v", payload, trailer, err)
 	}
+	r.Header.Del("X-Amz-Trailer")
 	r.Header.Set("X-Amz-Decoded-Content-Length", "6")
 	if _, _, err := (sigv4.Signature{}).Unchunk(r, []byte("5\r\nhello\r\n0\r\n\r\n"), ""); !errors.Is(err, sigv4.ErrMalformed) {
 		t.Errorf("a wrong length: %v", err)
@@ -211,7 +213,9 @@ func TestTimes(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	for _, h := range []string{
 		"Bearer x", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=a/b/c", "AWS4-HMAC-SHA256 ,,,=",
-		authorization("host", ""), authorization("", "00"),
+		authorization("host", ""), authorization("", "00"), authorization("host", "00") + ",Signature=01",
+		strings.Replace(authorization("host", "00"), " ", " X=Credential=nobody/, ", 1),
+		strings.Replace(authorization("host", "00"), "20130524", "20130525", 1),
 	} {
 		r := exampleRequest("GET", "/", "Authorization", h, "X-Amz-Date", "20130524T000000Z")
 		if _, err := sigv4.Parse(r); !errors.Is(err, sigv4.ErrMalformed) {
@@ -221,7 +225,8 @@ func TestMalformed(t *testing.T) {
 	if _, err := sigv4.Parse(exampleRequest("GET", "/")); !errors.Is(err, sigv4.ErrUnsigned) {
 		t.Errorf("unsigned: %v", err)
 	}
-	r := exampleRequest("GET", "/", "X-Amz-Date", "20130524T000000Z", "Authorization", authorization("x-amz-date", "00"))
+	r := exampleRequest("GET", "/", "X-Amz-Date", "20130524T000000Z", "X-Amz-Content-Sha256", emptyHash,
+		"Authorization", authorization("x-amz-date", "00"))
 	s, err := sigv4.Parse(r)
 	if err != nil {
 		t.Fatal(err)
@@ -252,10 +257,136 @@ func FuzzUnchunk(f *testing.F) {
 	f.Add([]byte("ffffffff\r\n"))
 	f.Add([]byte("0\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r := exampleRequest("PUT", "/k", "X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+		r := exampleRequest("PUT", "/k", "X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+			"X-Amz-Decoded-Content-Length", "5", "X-Amz-Trailer", "x-amz-checksum-crc32")
 		payload, _, err := sigv4.Signature{}.Unchunk(r, body, "")
 		if err == nil && len(payload) > len(body) {
 			t.Errorf("%d bytes out of %d", len(payload), len(body))
 		}
 	})
+}
+
+func TestParseRefuses(t *testing.T) {
+	const query = "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host" +
+		"&X-Amz-Signature=00&X-Amz-Credential=" + exampleKey + "%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+	both := exampleRequest("GET", query, "X-Amz-Date", "20130524T000000Z", "Authorization", authorization("host", "00"))
+	double := exampleRequest("GET", "/", "X-Amz-Date", "20130524T000000Z", "Authorization", authorization("host", "00"))
+	double.Header.Add("Authorization", authorization("host", "00"))
+	for name, test := range map[string]struct {
+		r    *http.Request
+		want error
+	}{
+		"well":                  {exampleRequest("GET", query), nil},
+		"twice in the query":    {exampleRequest("GET", query+"&X-Amz-Signature=01"), sigv4.ErrMalformed},
+		"another day":           {exampleRequest("GET", strings.Replace(query, "%2F20130524", "%2F20130525", 1)), sigv4.ErrMalformed},
+		"header and query":      {both, sigv4.ErrTwice},
+		"two headers":           {double, sigv4.ErrMalformed},
+		"version 2 in a query":  {exampleRequest("GET", "/?AWSAccessKeyId=a&Signature=b&Expires=1"), sigv4.ErrMechanism},
+		"version 2 in a header": {exampleRequest("GET", "/", "Authorization", "AWS a:b"), sigv4.ErrMechanism},
+	} {
+		if _, err := sigv4.Parse(test.r); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+func TestPresignedTimes(t *testing.T) {
+	r := exampleRequest("GET", "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="+exampleKey+
+		"%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400"+
+		"&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
+	s, err := sigv4.Parse(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[time.Duration]error{
+		0: nil, 24 * time.Hour: nil, 24*time.Hour + time.Second: sigv4.ErrExpired,
+		-sigv4.Skew: nil, -sigv4.Skew - time.Second: sigv4.ErrSkew,
+	} {
+		if err := s.Verify(r, nil, exampleSecret, exampleTime.Add(at)); !errors.Is(err, want) {
+			t.Errorf("%v after signing: %v, want %v", at, err, want)
+		}
+	}
+}
+
+func TestDeclaredHash(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := signedRequest(t, rand.New(rand.NewPCG(7, 8)), "s3", nil, now)
+	s, err := sigv4.Parse(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, declared := range []string{"", "STREAMING-NONSENSE", "unsigned-payload", emptyHash[2:]} {
+		err := verifyChanged(s, r, nil, now, func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", declared) })
+		if !errors.Is(err, sigv4.ErrHash) {
+			t.Errorf("%q: %v", declared, err)
+		}
+	}
+}
+
+func TestTrailerIsAsAnnounced(t *testing.T) {
+	const crc = "x-amz-checksum-crc32:NhCmhg==\r\n"
+	for name, test := range map[string]struct {
+		announced, trailer string
+		headers            []string
+		want               error
+	}{
+		"as announced":      {"x-amz-checksum-crc32", crc, nil, nil},
+		"not announced":     {"", crc, nil, sigv4.ErrTrailer},
+		"another announced": {"x-amz-checksum-sha1", crc, nil, sigv4.ErrTrailer},
+		"one too few":       {"x-amz-checksum-crc32", "", nil, sigv4.ErrTrailer},
+		"one too many":      {"x-amz-checksum-crc32", crc + "x-amz-checksum-sha1:x\r\n", nil, sigv4.ErrTrailer},
+		"sent twice":        {"x-amz-checksum-crc32", crc + crc, nil, sigv4.ErrTrailer},
+		"no checksum":       {"if-none-match", "if-none-match:\r\n", nil, sigv4.ErrTrailer},
+		"over a header":     {"x-amz-checksum-crc32", crc, []string{"X-Amz-Checksum-Crc32", "other"}, sigv4.ErrTrailer},
+		"an unknown kind": {
+			"x-amz-checksum-crc32", crc,
+			[]string{"X-Amz-Content-Sha256", "STREAMING-NONSENSE-TRAILER"},
+			sigv4.ErrHash,
+		},
+		"no length": {"x-amz-checksum-crc32", crc, []string{"X-Amz-Decoded-Content-Length", ""}, sigv4.ErrLength},
+	} {
+		r := exampleRequest("PUT", "/k", append([]string{
+			"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+			"X-Amz-Decoded-Content-Length", "5", "X-Amz-Trailer", test.announced,
+		}, test.headers...)...)
+		_, _, err := sigv4.Signature{}.Unchunk(r, []byte("5\r\nhello\r\n0\r\n"+test.trailer+"\r\n"), "")
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+// TestSignedTrailer changes the trailer's value, then its signature: both are refused.
+func TestSignedTrailer(t *testing.T) {
+	r, plain := documentedChunks()
+	r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
+	r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32c")
+	s, err := sigv4.Parse(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const last = "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9" // of the chunks
+	trailer := "x-amz-checksum-crc32c:sOO8/Q==\n"
+	sum := sha256.Sum256([]byte(trailer))
+	toSign := strings.Join([]string{
+		"AWS4-HMAC-SHA256-TRAILER", "20130524T000000Z", "20130524/us-east-1/s3/aws4_request", last, hex.EncodeToString(sum[:]),
+	}, "\n")
+	key := []byte("AWS4" + exampleSecret)
+	for _, part := range []string{"20130524", "us-east-1", "s3", "aws4_request", toSign} {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(part))
+		key = mac.Sum(nil)
+	}
+	chunks := strings.TrimSuffix(string(plain), "\r\n")
+	signature := hex.EncodeToString(key)
+	for body, want := range map[string]error{
+		chunks + trailer + "x-amz-trailer-signature:" + signature + "\r\n\r\n":                               nil,
+		chunks + strings.Replace(trailer, "s", "t", 1) + "x-amz-trailer-signature:" + signature + "\r\n\r\n": sigv4.ErrMismatch,
+		chunks + trailer + "x-amz-trailer-signature:" + strings.Repeat("0", 64) + "\r\n\r\n":                 sigv4.ErrMismatch,
+		chunks + trailer + "\r\n": sigv4.ErrMismatch,
+	} {
+		if _, _, err := s.Unchunk(r, []byte(body), exampleSecret); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", body[len(chunks):], err, want)
+		}
+	}
 }
