@@ -43,7 +43,7 @@ func TestMeasure(t *testing.T) {
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	pinnace := filepath.Join(dir, "pinnace")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", pinnace, "github.com/pinnace-dev/pinnace/cmd/pinnace")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", module+"/cmd/pinnace", module+"/cmd/pinnace-getter")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building pinnace: %v\n%s", err, out)
 	}
@@ -61,6 +61,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| localaws | pinnace | 60 |", "| localaws | pinnace | 60 | 3 | 3 | 3 | 0 |", "| localaws | pinnace | 20 |",
+		"| pinnace-getter | fetch the index | localaws | JSON | 60 |", "| fetch it again, unchanged | localaws |",
 		" cores\n", "(bench.svg)",
 	} {
 		if !strings.Contains(string(table), want) {
@@ -104,7 +105,14 @@ func TestFlags(t *testing.T) {
 
 // A store that does not start ends the run with its reason, and nothing is left running or lying about.
 func TestServerThatDoesNotStart(t *testing.T) {
-	err := run(t.Context(), []string{"--pinnace", "/bin/true", "--sizes", "1"}, io.Discard, io.Discard, time.Now)
+	dir := t.TempDir()
+	for _, name := range []string{"pinnace", "pinnace-getter"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"--pinnace", filepath.Join(dir, "pinnace"), "--sizes", "1"}
+	err := run(t.Context(), args, io.Discard, io.Discard, time.Now)
 	if err == nil || !strings.Contains(err.Error(), "localaws") {
 		t.Errorf("error %v, want one that names the store", err)
 	}

@@ -21,6 +21,8 @@ import (
 	"time"
 )
 
+const module = "github.com/pinnace-dev/pinnace"
+
 func main() {
 	now := time.Now //nolint:forbidigo // a command is where the clock is
 	var err error
@@ -67,7 +69,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.archives, "archives", 2000, "archives to make an index from; 0 for none")
 	flags.IntVar(&o.repeat, "repeat", 5, "how often to measure what takes less than a minute")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the corpus")
-	flags.StringVar(&o.pinnace, "pinnace", "", "the binary of pinnace (default: built from this module)")
+	flags.StringVar(&o.pinnace, "pinnace", "", "the binary of pinnace, with pinnace-getter beside it (default: built)")
 	flags.StringVar(&o.out, "out", "", "file to write the table to; the picture goes beside it, as .svg")
 	flags.DurationVar(&o.timeout, "timeout", time.Hour, "end with an error after this time")
 	flags.Func("stores", "S3 servers: localaws, versitygw=PATH, minio=PATH, separated by commas", func(s string) error {
@@ -130,9 +132,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, now func(
 	b := &bench{options: o, dir: dir, now: now, progress: stderr}
 	if b.pinnace == "" {
 		b.say("building pinnace")
-		b.pinnace = filepath.Join(dir, "pinnace")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.pinnace,
-			"github.com/pinnace-dev/pinnace/cmd/pinnace")
+		b.pinnace = filepath.Join(dir, "bin", "pinnace")
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Dir(b.pinnace)+"/", module+"/cmd/pinnace",
+			module+"/cmd/pinnace-getter")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building pinnace: %w: %s", err, lastBytes(out))
 		}

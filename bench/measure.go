@@ -44,12 +44,25 @@ func (b *bench) next() int {
 }
 
 func (b *bench) measure(ctx context.Context) error {
+	if err := b.layOutPlugins(ctx); err != nil {
+		return err
+	}
 	for _, store := range b.stores {
 		if err := b.onStore(ctx, store); err != nil {
 			return fmt.Errorf("measuring on %s: %w", store.kind, err)
 		}
 	}
-	return b.reading(ctx)
+	for _, peer := range b.peers {
+		for _, versions := range b.sizes {
+			if peer.kind != peerHelm {
+				continue
+			}
+			if err := b.readOverHTTP(ctx, peer, versions); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (b *bench) onStore(ctx context.Context, store binary) (err error) {
@@ -75,6 +88,11 @@ func (b *bench) onStore(ctx context.Context, store binary) (err error) {
 			if err := b.publishAtOnce(ctx, server, tool, versions); err != nil {
 				return err
 			}
+		}
+	}
+	for _, versions := range b.sizes {
+		if err := b.readFrom(ctx, server, versions); err != nil {
+			return err
 		}
 	}
 	return b.reindex(ctx, server)
@@ -146,20 +164,11 @@ func (b *bench) publishInto(ctx context.Context, server *servers.Server, t tool,
 	if r.Get, r.Put, err = b.rawIO(ctx, p); err != nil {
 		return err
 	}
-	var runs []usage
-	for start := b.now(); len(runs) < b.repeat && b.now().Sub(start) < patience; {
-		c, err := b.publishing(t, p)
-		if err != nil {
-			return err
-		}
-		used, _, err := c.measure(ctx)
-		if err != nil {
-			b.note(fmt.Errorf("%s into %d versions on %s: %w", t.name, versions, server.Kind, err))
-			return ctx.Err()
-		}
-		runs = append(runs, used)
+	r.usage, err = b.repeatedly(ctx, func() (command, error) { return b.publishing(t, p) })
+	if err != nil {
+		b.note(fmt.Errorf("%s into %d versions on %s: %w", t.name, versions, server.Kind, err))
+		return ctx.Err()
 	}
-	r.usage = median(runs)
 	b.Publish = append(b.Publish, r)
 	return nil
 }

@@ -43,8 +43,8 @@ type parallelRow struct {
 
 // readingRow is what a reader of the repository waits for.
 type readingRow struct {
-	Tool, Operation, Format string
-	Versions                int
+	Tool, Operation, From, Format string
+	Versions                      int
 	usage
 }
 
@@ -129,9 +129,9 @@ func (r report) parallelTable(b *strings.Builder) {
 
 func (r report) readingTable(b *strings.Builder) {
 	b.WriteString("\n## Reading\n\n")
-	table(b, []string{"tool", "operation", "index", "versions", "time", "CPU", "memory"}, 3)
+	table(b, []string{"tool", "operation", "from", "index", "versions", "time", "CPU", "memory"}, 4)
 	for _, p := range r.Reading {
-		row(b, p.Tool, p.Operation, p.Format, count(p.Versions), seconds(p.Wall), seconds(p.CPU), megabytes(p.RSS))
+		row(b, p.Tool, p.Operation, p.From, p.Format, count(p.Versions), seconds(p.Wall), seconds(p.CPU), megabytes(p.RSS))
 	}
 }
 
