@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,11 +264,15 @@ func TestRunAsksTheSourceWhileASinkFails(t *testing.T) {
 // careful is a sink that knows whether it still has what it took.
 type careful struct {
 	*deliverytest.Sink
+
+	mu     sync.Mutex
 	lost   error
 	checks int
 }
 
 func (s *careful) Check(context.Context, delivery.Snapshot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.checks++
 	return s.lost
 }
@@ -275,9 +280,21 @@ func (s *careful) Check(context.Context, delivery.Snapshot) error {
 func (s *careful) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
 	err := s.Sink.Apply(ctx, snapshot)
 	if err == nil {
-		s.lost = nil
+		s.lose(nil)
 	}
 	return err
+}
+
+func (s *careful) lose(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = why
+}
+
+func (s *careful) state() (checks int, lost error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checks, s.lost
 }
 
 // What a sink lost is put back at the next poll, whether or not the source answers, and told to the log alone.
@@ -294,20 +311,15 @@ func TestRunRepairsASink(t *testing.T) {
 		}
 		run(t, e)
 		pass(31 * time.Second)
-		if sink.Calls() != 1 || sink.checks != 1 {
-			t.Errorf("%d applied, %d checked", sink.Calls(), sink.checks)
+		if checks, _ := sink.state(); sink.Calls() != 1 || checks != 1 {
+			t.Errorf("%d applied, %d checked", sink.Calls(), checks)
 		}
-		sink.lost = errors.New("the file is gone")
+		sink.lose(errors.New("the file is gone"))
 		pass(30 * time.Second)
 		if sink.Calls() != 2 || changes != 1 {
 			t.Errorf("%d applied, %d changes told", sink.Calls(), changes)
 		}
-		for _, want := range []string{"the file is gone", `"msg":"sink repaired","sink":"s"`} {
-			if !strings.Contains(out.String(), want) {
-				t.Errorf("the log does not say %s: %s", want, out.String())
-			}
-		}
-		sink.lost = errors.New("gone again")
+		sink.lose(errors.New("gone again"))
 		sink.Break(errDown)
 		pass(31 * time.Second)
 		if got := e.Status().Sinks[0]; got.Fingerprint != "" || got.LastError != errDown.Error() {
@@ -315,8 +327,14 @@ func TestRunRepairsASink(t *testing.T) {
 		}
 		sink.Break(nil)
 		pass(time.Minute)
-		if got := e.Status().Sinks[0]; got.Fingerprint != s.Fingerprint() || sink.lost != nil {
+		_, lost := sink.state()
+		if got := e.Status().Sinks[0]; got.Fingerprint != s.Fingerprint() || lost != nil {
 			t.Errorf("repaired: %+v", got)
+		}
+		for _, want := range []string{"the file is gone", `"msg":"sink repaired","sink":"s"`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("the log does not say %s: %s", want, out.String())
+			}
 		}
 	})
 }
