@@ -9,9 +9,6 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
 
-// patience is how many races for the index a publisher loses before it leaves its entries to whoever wins next.
-const patience = 1
-
 // view is the index as it was read, with the pending objects that were there a moment before. The pending ones are read
 // first: the time between reading the index and swapping it, in which others can come in between, then stays short.
 type view struct {
@@ -20,8 +17,8 @@ type view struct {
 	pending []pending
 }
 
-func (r *Repository) look(ctx context.Context, known map[string]pending) (view, error) {
-	pending, err := r.pendings(ctx, known)
+func (r *Repository) look(ctx context.Context, keys []string, known map[string]pending) (view, error) {
+	pending, err := r.pendings(ctx, keys, known)
 	if err != nil {
 		return view{}, err
 	}
@@ -79,7 +76,11 @@ func (r *Repository) swap(ctx context.Context, seen view, next Index) error {
 func (r *Repository) change(ctx context.Context, f func(Index) (Index, error)) error {
 	known := map[string]pending{}
 	_, err := objstore.Retry(ctx, indexKey, r.opts.Update, func(int) error {
-		seen, err := r.look(ctx, known)
+		keys, err := r.pendingKeys(ctx)
+		if err != nil {
+			return err
+		}
+		seen, err := r.look(ctx, keys, known)
 		if err != nil {
 			return err
 		}
@@ -114,117 +115,6 @@ func (r *Repository) edit(ctx context.Context, f func(Index) (Index, error)) err
 		}
 		return next.bury(append(dead, ix.missingIn(next, r.opts.Now().UTC())...)...)
 	})
-}
-
-// add brings the entries into the index, together with all that others left pending. A verdict is nil for an entry that
-// this call brought in, objstore.ErrUnchanged for one that was there before, and a problem.Conflict for a version that
-// is taken. It returns without an error only when an index that bears the verdicts out has been written or read.
-func (r *Repository) add(ctx context.Context, own []Entry) (verdicts []error, attempts int, err error) {
-	t := &turn{Repository: r, own: own, verdicts: make([]error, len(own)), known: map[string]pending{}}
-	for i := range own {
-		t.open = append(t.open, i)
-	}
-	attempts, err = objstore.Retry(ctx, indexKey, r.opts.Update, func(attempt int) error { return t.take(ctx, attempt) })
-	return t.verdicts, attempts, err
-}
-
-// turn is one caller's way into the index.
-type turn struct {
-	*Repository
-	own      []Entry
-	verdicts []error            // of each of own
-	open     []int              // which of own are not settled yet
-	left     *pending           // the open ones, waiting for another winner
-	waited   bool               // they were left once
-	known    map[string]pending // by key, what was read before
-}
-
-// take tries once. Whoever loses leaves its entries for the winner to take along; when it comes back they are in the
-// index, most of the time.
-func (t *turn) take(ctx context.Context, attempt int) error {
-	if merged, err := t.merged(ctx); merged || err != nil {
-		return err
-	}
-	seen, err := t.look(ctx, t.known)
-	if err != nil {
-		return err
-	}
-	next, err := t.judge(seen.index)
-	if err != nil {
-		return err
-	}
-	if attempt > 1 && next.equal(seen.index) {
-		if t.left != nil {
-			t.sweep(ctx, []pending{*t.left})
-		}
-		return nil
-	}
-	// The first attempt goes on even if it has nothing to add: it completes what others may have left behind.
-	if next, err = seen.withPending(next); err != nil {
-		return t.unreadable(err)
-	}
-	return t.lost(ctx, attempt, t.swap(ctx, seen, next))
-}
-
-// judge says what becomes of each open entry in this index, and answers the index with those that may come in. Once
-// they are pending, an entry that is found there is one that this call brought in.
-func (t *turn) judge(ix Index) (Index, error) {
-	open := make([]Entry, len(t.open))
-	for k, i := range t.open {
-		open[k] = t.own[i]
-	}
-	next, verdicts, err := ix.merge(open)
-	if err != nil {
-		return Index{}, t.unreadable(err)
-	}
-	for k, i := range t.open {
-		if t.verdicts[i] = verdicts[k]; t.waited {
-			t.verdicts[i] = unless(objstore.ErrUnchanged, verdicts[k])
-		}
-	}
-	return next, nil
-}
-
-// merged tells whether somebody took the own entries along. The sign is that the pending object is gone, which costs
-// little to see; the proof is the index.
-func (t *turn) merged(ctx context.Context) (bool, error) {
-	if t.left == nil {
-		return false, nil
-	}
-	_, err := t.store.GetIfChanged(ctx, t.left.key, t.left.version)
-	if !errors.Is(err, objstore.ErrNotFound) {
-		return false, unless(objstore.ErrUnchanged, err)
-	}
-	t.left = nil
-	ix, _, err := t.read(ctx)
-	if err != nil {
-		return false, err
-	}
-	next, err := t.judge(ix)
-	return err == nil && next.equal(ix), err
-}
-
-// lost answers the error, and if it is that a race was lost, leaves the open entries to the winner, once.
-func (t *turn) lost(ctx context.Context, attempt int, err error) error {
-	if attempt < patience || t.left != nil || !objstore.Lost(err) {
-		return err
-	}
-	var entries []Entry
-	var open []int
-	for _, i := range t.open {
-		if t.verdicts[i] == nil {
-			entries, open = append(entries, t.own[i]), append(open, i)
-		}
-	}
-	if len(open) == 0 {
-		return err
-	}
-	left, failed := t.leave(ctx, entries)
-	if failed != nil {
-		return failed
-	}
-	t.left, t.waited, t.open, t.known[left.key] = left, true, open, *left
-	return err
 }
 
 func unless(expected, err error) error {

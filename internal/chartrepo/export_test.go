@@ -39,3 +39,10 @@ func WithLimit(s Source, limit int64) Source {
 	h.maxIndex, h.maxArchive = limit, limit
 	return h
 }
+
+// Scan tells whether the body is JSON, and whether it has no blanks.
+func Scan(body []byte) (valid, compact bool) {
+	s := scanner{b: body}
+	valid = s.document(func() bool { return s.value(0) })
+	return valid, !s.blanks
+}

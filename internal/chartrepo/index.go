@@ -59,47 +59,76 @@ func (ix Index) Entries() iter.Seq[Entry] {
 	}
 }
 
-// parseIndex reads an index in JSON or YAML. An empty body is an empty index.
+// parseIndex reads an index in JSON or YAML. An empty body is an empty index. What is compact JSON already, as Publish
+// writes it, is not copied: the index then consists of parts of the body.
 func parseIndex(body []byte) (Index, error) {
-	ix := Index{fields: map[string]json.RawMessage{}, charts: map[string]json.RawMessage{}}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return ix, nil
+		return Index{}.clone(), nil
 	}
-	compact, err := compactJSON(body)
-	if err != nil {
+	ix, compact, err := splitIndex(body)
+	if err == nil && compact {
+		return ix, ix.check()
+	}
+	if body, err = compactJSON(body); err != nil {
 		return Index{}, err
 	}
-	if compact[0] != '{' {
-		return Index{}, errors.New("it is not a mapping")
+	if ix, _, err = splitIndex(body); err != nil {
+		return Index{}, err
 	}
-	ix.fields = maps.Collect(members(compact))
-	_, hasVersion := ix.fields["apiVersion"]
-	if _, hasEntries := ix.fields["entries"]; !hasVersion && !hasEntries && len(ix.fields) > 0 {
-		return Index{}, errNoIndex
-	}
-	var version string
-	if raw, ok := ix.fields["apiVersion"]; ok {
-		if json.Unmarshal(raw, &version) != nil || version != repo.APIVersionV1 {
-			return Index{}, fmt.Errorf("its apiVersion is %s, not %s", raw, repo.APIVersionV1)
+	return ix, ix.check()
+}
+
+// splitIndex takes a JSON object apart.
+func splitIndex(body []byte) (ix Index, compact bool, err error) {
+	ix = Index{}.clone()
+	s := scanner{b: body}
+	into := func(parts map[string]json.RawMessage, depth int) func([]byte) bool {
+		return func(name []byte) bool {
+			raw, ok := s.raw(depth)
+			parts[text(name)] = raw
+			return ok
 		}
 	}
-	if entries, ok := ix.fields["entries"]; ok && entries[0] == '{' {
-		ix.charts = maps.Collect(members(entries))
-	} else if ok && string(entries) != "null" {
-		return Index{}, errors.New("its entries are not a mapping")
+	top := into(ix.fields, 1)
+	ok := s.document(func() bool {
+		return s.object(0, func(name []byte) bool {
+			if text(name) != "entries" || s.peek() != '{' {
+				return top(name)
+			}
+			ix.fields["entries"] = json.RawMessage("null") // they are in charts
+			clear(ix.charts)                               // the last one counts, as for encoding/json
+			return s.object(1, into(ix.charts, 2))
+		})
+	})
+	if !ok {
+		return Index{}, false, errors.New("it is not a mapping")
 	}
-	delete(ix.fields, "entries")
-	return ix, nil
+	return ix, !s.blanks, nil
 }
 
 var errNoIndex = errors.New("it has neither apiVersion nor entries")
+
+// check refuses what Helm would not read as an index.
+func (ix Index) check() error {
+	version, hasVersion := ix.fields["apiVersion"]
+	entries, hasEntries := ix.fields["entries"]
+	switch {
+	case !hasVersion && !hasEntries && len(ix.fields) > 0:
+		return errNoIndex
+	case hasVersion && string(version) != `"`+repo.APIVersionV1+`"`:
+		return fmt.Errorf("its apiVersion is %s, not %s", version, repo.APIVersionV1)
+	case hasEntries && string(entries) != "null":
+		return errors.New("its entries are not a mapping")
+	}
+	delete(ix.fields, "entries")
+	return nil
+}
 
 // compactJSON answers the body as JSON without blanks. YAML is converted with Helm's types as a guide, so that what
 // Helm takes for a string though it has no quotes does not become a number that Helm would choke on, and so that YAML
 // which Helm cannot read is not made into JSON that it cannot read either.
 func compactJSON(body []byte) ([]byte, error) {
 	var compact bytes.Buffer
-	compact.Grow(len(body))
 	if json.Compact(&compact, body) == nil {
 		return compact.Bytes(), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
@@ -48,43 +49,46 @@ func (r *Repository) leave(ctx context.Context, entries []Entry) (*pending, erro
 	return p, nil
 }
 
-// pendings are the pending objects that are there now, in the order of their keys. Objects never change, so what is
-// known is not read again. One that is gone meanwhile is merged; one that cannot be read is nobody's and stays.
-func (r *Repository) pendings(ctx context.Context, known map[string]pending) ([]pending, error) {
-	var found []pending
+// pendingKeys are the keys of the pending objects that are there now, in order.
+func (r *Repository) pendingKeys(ctx context.Context) ([]string, error) {
+	var keys []string
 	for info, err := range r.store.List(ctx, pendingPrefix) {
 		if err != nil {
 			return nil, err
 		}
-		if found = append(found, pending{key: info.Key}); len(found) == maxPending {
+		if keys = append(keys, info.Key); len(keys) == maxPending {
 			break
 		}
 	}
+	return keys, nil
+}
+
+// pendings reads pending objects. They never change, so what is known is not read again. One that is gone meanwhile is
+// merged; one that cannot be read is nobody's and stays.
+func (r *Repository) pendings(ctx context.Context, keys []string, known map[string]pending) ([]pending, error) {
+	found := make([]pending, len(keys))
 	err := r.each(len(found), func(i int) error {
-		if p, ok := known[found[i].key]; ok {
+		if p, ok := known[keys[i]]; ok {
 			found[i] = p
 			return nil
 		}
-		o, err := r.store.Get(ctx, found[i].key)
+		o, err := r.store.Get(ctx, keys[i])
 		if errors.Is(err, objstore.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		found[i].version, found[i].entries = o.Version, readPending(o.Body)
+		found[i] = pending{keys[i], o.Version, readPending(o.Body)}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	readable := found[:0]
-	for _, p := range found {
-		if known[p.key] = p; len(p.entries) > 0 {
-			readable = append(readable, p)
-		}
+	for i, p := range found {
+		known[keys[i]] = p
 	}
-	return readable, nil
+	return slices.DeleteFunc(found, func(p pending) bool { return len(p.entries) == 0 }), nil
 }
 
 // readPending answers nothing when any part of the body is not as leave writes it.

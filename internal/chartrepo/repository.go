@@ -44,7 +44,7 @@ func New(store objstore.Store, opts Options) *Repository {
 	if opts.Now == nil {
 		opts.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
-	return &Repository{store, opts, 16, rand.Text}
+	return &Repository{store, opts, 32, rand.Text}
 }
 
 // Result tells what became of a package.

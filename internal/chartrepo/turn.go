@@ -1,0 +1,154 @@
+package chartrepo
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pinnace-dev/pinnace/internal/objstore"
+)
+
+// crowd is how many pending objects tell a publisher that comes to wait with the others at once. A few may be what was
+// left by a crash, which a publisher that goes on takes along.
+const crowd = 4
+
+// errWaiting says that somebody else is expected to bring the own entries into the index.
+var errWaiting = fmt.Errorf("others are writing the index: %w", objstore.ErrConflict)
+
+// turn is one publisher's way into the index.
+//
+// Alone, it reads the index and swaps it. Whoever loses the race, or comes to a crowd, leaves its entries pending for
+// the next winner to take along, and looks from time to time whether they are. Of those that wait only the first in the
+// order of keys tries itself; but each time that it has looked in vain a publisher takes itself for one place further
+// to the front, so that nobody depends on anybody.
+type turn struct {
+	*Repository
+	own      []Entry
+	verdicts []error            // of each of own
+	left     *pending           // of own, what is pending; nil: nothing
+	waited   bool               // something was
+	place    int                // among those that wait, from 0; halved with each look until it is worth listing again
+	looks    int                // that were in vain
+	known    map[string]pending // by key, what was read before
+}
+
+// add brings the entries into the index, together with all that others left pending. A verdict is nil for an entry that
+// this call brought in, objstore.ErrUnchanged for one that was there before, and a problem.Conflict for a version that
+// is taken. It returns without an error only when an index that bears the verdicts out has been written or read.
+func (r *Repository) add(ctx context.Context, own []Entry) (verdicts []error, attempts int, err error) {
+	t := &turn{Repository: r, own: own, verdicts: make([]error, len(own)), known: map[string]pending{}}
+	attempts, err = objstore.Retry(ctx, indexKey, r.opts.Update, func(attempt int) error { return t.take(ctx, attempt) })
+	return t.verdicts, attempts, err
+}
+
+func (t *turn) take(ctx context.Context, attempt int) error {
+	if t.left != nil && t.place > 0 {
+		return t.poll(ctx)
+	}
+	keys, err := t.pendingKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if t.left == nil && attempt == 1 && len(keys) >= crowd {
+		return t.wait(ctx, errWaiting)
+	}
+	if t.left != nil {
+		if t.place = slices.Index(keys, t.left.key); t.place < 0 {
+			return t.confirm(ctx)
+		}
+		if t.looks++; t.place >= t.looks {
+			return errWaiting
+		}
+	}
+	return t.try(ctx, attempt, keys)
+}
+
+// poll looks whether the own entries are still pending. That they are not is the sign that somebody took them along,
+// and costs little to see.
+func (t *turn) poll(ctx context.Context) error {
+	_, err := t.store.GetIfChanged(ctx, t.left.key, t.left.version)
+	if errors.Is(err, objstore.ErrNotFound) {
+		return t.confirm(ctx)
+	}
+	t.looks++
+	t.place /= 2
+	return cmp.Or(unless(objstore.ErrUnchanged, err), errWaiting)
+}
+
+// confirm reads the index, which is the proof.
+func (t *turn) confirm(ctx context.Context) error {
+	t.left = nil
+	ix, _, err := t.read(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := t.judge(ix)
+	if err == nil && !next.equal(ix) { // something else took them away
+		err = errWaiting
+	}
+	return err
+}
+
+// try reads the index and swaps it.
+func (t *turn) try(ctx context.Context, attempt int, keys []string) error {
+	seen, err := t.look(ctx, keys, t.known)
+	if err != nil {
+		return err
+	}
+	next, err := t.judge(seen.index)
+	if err != nil {
+		return err
+	}
+	if attempt > 1 && next.equal(seen.index) {
+		if t.left != nil {
+			t.sweep(ctx, []pending{*t.left})
+		}
+		return nil
+	}
+	// The first attempt goes on even if it has nothing to add: it completes what others may have left behind.
+	if next, err = seen.withPending(next); err != nil {
+		return t.unreadable(err)
+	}
+	if err = t.swap(ctx, seen, next); objstore.Lost(err) {
+		return t.wait(ctx, err)
+	}
+	return err
+}
+
+// judge says what becomes of the own entries in this index, and answers the index with those that may come in.
+func (t *turn) judge(ix Index) (next Index, err error) {
+	if next, t.verdicts, err = ix.merge(t.own); err != nil {
+		return Index{}, t.unreadable(err)
+	}
+	for i, e := range t.own {
+		if t.waited && errors.Is(t.verdicts[i], objstore.ErrUnchanged) {
+			if there, _ := ix.Find(e.Name, e.Version); bytes.Equal(there.raw, e.raw) { // it is this very one
+				t.verdicts[i] = nil
+			}
+		}
+	}
+	return next, nil
+}
+
+// wait leaves pending, unless something is, what may still come into the index, and answers why: the error that makes
+// the turn come again.
+func (t *turn) wait(ctx context.Context, why error) error {
+	var entries []Entry
+	for i, verdict := range t.verdicts {
+		if verdict == nil {
+			entries = append(entries, t.own[i])
+		}
+	}
+	if t.left != nil || len(entries) == 0 {
+		return why
+	}
+	left, err := t.leave(ctx, entries)
+	if err != nil {
+		return err
+	}
+	t.left, t.waited, t.place, t.looks, t.known[left.key] = left, true, 0, 0, *left
+	return why
+}
