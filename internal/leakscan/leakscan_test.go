@@ -101,6 +101,7 @@ func TestFinds(t *testing.T) {
 		"an alias":                        {"values.yaml", "x: &pw letmein-please\npassword: *pw\n", "values.yaml:2 named-secret"},
 		"a chart below":                   {"charts/db/values.yaml", "password: " + fakePassword + "\n", "charts/db/values.yaml:1 named-secret"},
 		"a configuration within a string": {"values.yaml", "config: |\n  exporters:\n    x:\n      token: letmein-please\n", "values.yaml:4 named-secret"},
+		"a quoted configuration":          {"values.yaml", "a: b\nconfig: \"a: b\\nc: d\\ntoken: letmein-please\"\n", "values.yaml:2 named-secret"},
 		"base64":                          {"values.yaml", "blob: " + base64Of("key is "+fakeCoralogix+" here") + "\n", "values.yaml:1 coralogix-key"},
 		"despite a comment for gitleaks":  {"values.yaml", "key: " + fakeCoralogix + " # gitleaks:" + "allow\n", "values.yaml:1 coralogix-key"},
 		"the second document":             {"values.yaml", "a: b\n---\npassword: letmein-please\n", "values.yaml:3 named-secret"},

@@ -124,15 +124,26 @@ func (w *walker) scalar(n *yaml.Node, above []string, offset int) {
 	words := splitWords(name)
 	switch {
 	case n.Tag == "!!str" && strings.Contains(n.Value, "\n") && w.nesting < maxNesting:
-		w.nesting++
-		w.documents(n.Value, offset+n.Line)
-		w.nesting--
+		w.text(n, offset)
 	case n.Tag != "!!str" && !isNumber(n) || isNumber(n) && !meansPassword(words):
 		return
 	case uuidOnly.MatchString(n.Value) && isCoralogix(above) && w.literal(n.Value, name):
 		w.hits = append(w.hits, hit{line: offset + n.Line, rule: RuleCoralogixPrivateKey, secret: n.Value})
 	case meansSecret(words) && len(n.Value) >= 4 && w.literal(n.Value, name):
 		w.hits = append(w.hits, hit{line: offset + n.Line, rule: RuleNamedSecret, secret: n.Value})
+	}
+}
+
+// text looks through YAML within a string. Only in a literal block are its lines those of the file.
+func (w *walker) text(n *yaml.Node, offset int) {
+	before := len(w.hits)
+	w.nesting++
+	w.documents(n.Value, offset+n.Line)
+	w.nesting--
+	if n.Style&yaml.LiteralStyle == 0 {
+		for i := range w.hits[before:] {
+			w.hits[before+i].line = offset + n.Line
+		}
 	}
 }
 
