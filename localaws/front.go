@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -15,20 +15,27 @@ import (
 	"sync"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
+	"github.com/pinnace-dev/pinnace/localaws/internal/iam/awsquery"
 	"github.com/pinnace-dev/pinnace/localaws/internal/sigv4"
 )
 
-// maxBody bounds what one request may send; objects are held in memory.
-const maxBody = 256 << 20
+// What one request may send, in bytes; objects are held in memory. Who has no key of the account may send little.
+const (
+	maxBody         = 256 << 20
+	maxUnsignedBody = 1 << 20
+)
 
 // ServeHTTP authenticates one request, gives the faults their turn, and hands it to its service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := &api.Call{Request: r, Region: s.cfg.Region, RequestID: rand.Text()}
-	w.Header().Set("X-Amzn-Requestid", call.RequestID)
 	name, refusal := s.authenticate(call)
+	if name != "s3" { // which has headers of its own
+		w.Header().Set("X-Amzn-Requestid", call.RequestID)
+	}
 	service := s.services[name]
 	if service == nil {
-		http.Error(w, fmt.Sprintf("localaws does not emulate the service %q", name), http.StatusNotImplemented)
+		refuseService(w, call, name)
 		return
 	}
 	if refusal == nil {
@@ -47,15 +54,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serveWithFaults(answer, name, service, call)
 }
 
-// authenticate reads the body, finds the service and establishes who calls. The service's name is known even when the
-// caller is refused, so that the refusal can be written in its format.
+// authenticate finds the service and establishes who calls, and reads the body: much of it only from those who have
+// keys. The service's name is known even when the caller is refused, so that the refusal can be written in its format.
 func (s *Server) authenticate(c *api.Call) (service string, refusal *api.Error) {
-	r := c.Request
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	signature, parseErr := sigv4.Parse(r)
-	service = signature.Service
-	if service == "" {
-		service = guessService(r, body)
+	signature, parseErr := sigv4.Parse(c.Request)
+	var credential iam.Credential
+	limit := int64(maxUnsignedBody)
+	if parseErr == nil {
+		if credential, refusal = s.identify(signature); refusal != nil {
+			return signature.Service, refusal
+		}
+		limit = maxBody
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.Request.Body, limit))
+	if service = signature.Service; service == "" {
+		service = guessService(c.Request, body)
 	}
 	if err != nil {
 		return service, api.Errorf("EntityTooLarge", http.StatusBadRequest, "reading the body: %v", err)
@@ -68,7 +81,19 @@ func (s *Server) authenticate(c *api.Call) (service string, refusal *api.Error) 
 		return service, refuse(service, failureOf(parseErr))
 	}
 	c.Region = signature.Region
-	return service, s.admitSigned(service, c, signature)
+	return service, s.admitSigned(service, c, signature, credential)
+}
+
+// identify finds the key that a request claims to be signed by.
+func (s *Server) identify(signature sigv4.Signature) (iam.Credential, *api.Error) {
+	credential, ok := s.iam.Credential(signature.AccessKeyID)
+	if !ok {
+		return iam.Credential{}, refuse(signature.Service, unknownKey)
+	}
+	if subtle.ConstantTimeCompare([]byte(credential.SessionToken), []byte(signature.SessionToken)) != 1 {
+		return iam.Credential{}, refuse(signature.Service, badToken)
+	}
+	return credential, nil
 }
 
 func (s *Server) admitUnsigned(service string, c *api.Call) *api.Error {
@@ -85,14 +110,9 @@ func (s *Server) admitUnsigned(service string, c *api.Call) *api.Error {
 	return refuse(service, unsigned)
 }
 
-func (s *Server) admitSigned(service string, c *api.Call, signature sigv4.Signature) *api.Error {
-	credential, ok := s.iam.Credential(signature.AccessKeyID)
-	if !ok {
-		return refuse(service, unknownKey)
-	}
-	if subtle.ConstantTimeCompare([]byte(credential.SessionToken), []byte(signature.SessionToken)) != 1 {
-		return refuse(service, badToken)
-	}
+func (s *Server) admitSigned(
+	service string, c *api.Call, signature sigv4.Signature, credential iam.Credential,
+) *api.Error {
 	err := signature.Verify(c.Request, c.Body, credential.SecretAccessKey, s.cfg.SignatureNow())
 	if err != nil {
 		return refuse(service, failureOf(err))
@@ -103,7 +123,10 @@ func (s *Server) admitSigned(service string, c *api.Call, signature sigv4.Signat
 	if regional := service == "secretsmanager" || service == "appconfig"; regional && signature.Region != s.cfg.Region {
 		return refuse(service, wrongRegion)
 	}
-	c.Principal = credential.Principal
+	c.Principal, c.AuthType = credential.Principal, "REST-HEADER"
+	if signature.Presigned {
+		c.AuthType = "REST-QUERY-STRING"
+	}
 	if sigv4.Chunked(c.Request) {
 		return s.unchunk(service, c, signature, credential.SecretAccessKey)
 	}
@@ -131,6 +154,19 @@ func (s *Server) unchunk(service string, c *api.Call, signature sigv4.Signature,
 	}
 	c.Request.ContentLength = int64(len(payload))
 	return nil
+}
+
+// refuseService answers for a service that is not emulated, in the format that its protocol seems to have.
+func refuseService(w http.ResponseWriter, c *api.Call, name string) {
+	err := api.Errorf("NotImplemented", http.StatusNotImplemented, "localaws does not emulate the service %q", name)
+	if !strings.Contains(c.Request.Header.Get("Content-Type"), "json") {
+		awsquery.WriteError(w, "", c.RequestID, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-Errortype", err.Code)
+	w.WriteHeader(err.Status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": err.Code, "message": err.Message}) // texts always encode
 }
 
 // guessService tells which service an unsigned request is for, by the shape of its protocol. What has no such shape is

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 		"secretsmanager": secrets,
 		"s3": s3.New(s3.Config{
 			Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,
+			InsecureTransport: cfg.InsecureTransport,
 		}),
 		"sts": sts.New(sts.Config{
 			Clock: cfg.Now, Directory: directory, HTTPClient: cfg.HTTPClient, Account: cfg.Account, Log: cfg.Log,
@@ -150,6 +152,22 @@ func (s *Server) Environ() []string {
 // Calls counts the authenticated calls since the start by action, such as "s3:PutObject", refused ones included.
 func (s *Server) Calls() map[string]int { return s.calls.snapshot() }
 
+// Format writes a Config without its secret, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "localaws.Config of account %s in %s", c.Account, c.Region)
+}
+
+// LogValue is a Config without its secret.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// MarshalJSON writes a Config without its secret.
+func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
+
+// Format writes a Server as its account and address, whatever the verb: never its keys or what it holds.
+func (s *Server) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "localaws.Server of account %s at %s", s.cfg.Account, s.URL())
+}
+
 func (c *Config) setDefaults() error {
 	def := func(field *string, value string) {
 		if *field == "" {
@@ -212,7 +230,7 @@ func listenLoopback(addr string) (net.Listener, error) {
 
 func serveOn(l net.Listener, h http.Handler, log *slog.Logger) *http.Server {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() {

@@ -40,6 +40,7 @@ type Call struct {
 	Request   *http.Request // Body is drained: read Call.Body
 	Body      []byte        // whole body, with aws-chunked framing already removed and checked
 	Principal Principal
+	AuthType  string // how it is signed: REST-HEADER or REST-QUERY-STRING; empty when it is not
 	Region    string // of the credential scope; the server's own region when the call is not signed
 	Action    string // as IAM spells it, "s3:PutObject"; empty when the service does not know the operation
 	RequestID string

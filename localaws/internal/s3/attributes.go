@@ -61,7 +61,7 @@ func (a attributes) writeTo(h http.Header) {
 		h.Set(name, value)
 	}
 	for name, value := range a.user {
-		h.Set(userPrefix+name, value)
+		h[strings.ToLower(userPrefix)+name] = []string{value} // in lower case on the wire too, as S3 answers them
 	}
 }
 

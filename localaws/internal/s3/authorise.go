@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 
@@ -78,6 +79,7 @@ func (s *Service) absent(r *request, b *bucket, key string, err *api.Error) *api
 // allow decides q under the policy of b, which is nil when the question is not about an existing bucket. The caller
 // must not hold the lock.
 func (s *Service) allow(r *request, b *bucket, q api.Question) *api.Error {
+	q.Condition = s.withTransport(r, q.Condition)
 	if b == nil {
 		if r.Principal.Kind == api.Anonymous {
 			return errAccessDenied()
@@ -100,6 +102,22 @@ func (s *Service) allow(r *request, b *bucket, q api.Question) *api.Error {
 		}
 	}
 	return s.cfg.Access.Allow(r.Call, q)
+}
+
+// withTransport adds the keys that tell how a request is signed and carried to a copy of keys.
+func (s *Service) withTransport(r *request, keys map[string][]string) map[string][]string {
+	all := map[string][]string{}
+	if r.AuthType != "" {
+		all["s3:authType"], all["s3:signatureversion"] = []string{r.AuthType}, []string{"AWS4-HMAC-SHA256"}
+	}
+	if !s.cfg.InsecureTransport {
+		all["s3:TlsVersion"] = []string{"1.3"}
+	}
+	if len(all) == 0 {
+		return keys
+	}
+	maps.Copy(all, keys)
+	return all
 }
 
 // cannotBeLockedOut tells whether the caller is the root user who looks after the bucket policy: no bucket policy

@@ -180,3 +180,11 @@ func TestTagsAtCreation(t *testing.T) {
 		t.Errorf("tags %v", out.TagSet)
 	}
 }
+
+func TestEmptySettingIsMalformed(t *testing.T) {
+	h := newBucketHarness(t)
+	for _, document := range []string{"<LifecycleConfiguration/>", "<LifecycleConfiguration> </LifecycleConfiguration>"} {
+		h.want(400, "MalformedXML", "PUT", "/charts?lifecycle", document)
+	}
+	h.want(404, "NoSuchLifecycleConfiguration", "GET", "/charts?lifecycle", "")
+}

@@ -11,6 +11,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 )
 
 const some = `"0123456789abcdef0123456789abcdef"` // an ETag that no object has
@@ -278,5 +281,21 @@ func TestPoliciesSeeWholeConditions(t *testing.T) {
 	asked := h.asked()
 	if len(asked) != 1 || len(asked[0].Condition["s3:if-none-match"]) != 1 || asked[0].Condition["s3:if-none-match"][0] != "*," {
 		t.Errorf("asked %v", asked)
+	}
+}
+
+func TestPoliciesSeeTheTransport(t *testing.T) {
+	call := func(authType string) *request { return &request{Call: &api.Call{AuthType: authType}} }
+	given := map[string][]string{"s3:prefix": {"a"}}
+	got := New(Config{}).withTransport(call("REST-QUERY-STRING"), given)
+	want := map[string][]string{
+		"s3:prefix": {"a"}, "s3:authType": {"REST-QUERY-STRING"}, "s3:signatureversion": {"AWS4-HMAC-SHA256"},
+		"s3:TlsVersion": {"1.3"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := New(Config{InsecureTransport: true}).withTransport(call(""), given); len(got) != 1 || len(given) != 1 {
+		t.Errorf("anonymous and in clear: %v", got)
 	}
 }

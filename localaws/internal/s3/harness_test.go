@@ -43,7 +43,7 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	h := &harness{T: t, now: time.Date(2026, 5, 4, 3, 2, 1, 987654321, time.UTC)}
-	h.service = New(Config{Clock: h.clock, Access: h, Account: testAccount, Region: testRegion})
+	h.service = New(Config{Clock: h.clock, Access: h, Account: testAccount, Region: testRegion, InsecureTransport: true})
 	server := httptest.NewServer(http.HandlerFunc(h.front))
 	t.Cleanup(server.Close)
 	h.url = server.URL

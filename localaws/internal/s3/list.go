@@ -11,7 +11,10 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 )
 
-const maxPage = 1000 // the most that one page of a listing holds
+const (
+	maxPage   = 1000     // the most that one page of a listing holds
+	tokenMark = "after:" // begins a continuation token, before it is encoded
+)
 
 // listing is what a listing asks for. Names are compared by their bytes.
 type listing struct {
@@ -148,7 +151,7 @@ func (s *Service) listObjects(r *request) *api.Error {
 		out.KeyCount = &count
 	}
 	if out.IsTruncated && v2 {
-		out.NextContinuationToken = base64.URLEncoding.EncodeToString([]byte(last))
+		out.NextContinuationToken = base64.URLEncoding.EncodeToString([]byte(tokenMark + last))
 	} else if out.IsTruncated && l.delimiter != "" {
 		out.NextMarker = l.encode(last)
 	}
@@ -169,12 +172,13 @@ func (out *listBucketXML) start(r *request, l *listing, v2 bool) *api.Error {
 		return nil
 	}
 	out.ContinuationToken = r.query.Get("continuation-token")
-	name, err := base64.URLEncoding.DecodeString(out.ContinuationToken)
-	if err != nil || len(name) == 0 {
+	token, err := base64.URLEncoding.DecodeString(out.ContinuationToken)
+	name, ours := strings.CutPrefix(string(token), tokenMark)
+	if err != nil || !ours || name == "" {
 		return errInvalidArgument("continuation-token", out.ContinuationToken,
 			"The continuation token provided is incorrect")
 	}
-	l.after = string(name)
+	l.after = name
 	return nil
 }
 

@@ -159,3 +159,10 @@ func TestListingDetails(t *testing.T) {
 	h.want(400, "InvalidArgument", "GET", "/charts?list-type=2&continuation-token=!", "")
 	h.want(400, "InvalidArgument", "GET", "/charts?encoding-type=rot13", "")
 }
+
+func TestJunkContinuationToken(t *testing.T) {
+	h := newBucketHarness(t)
+	for _, token := range []string{"", "junk", "anVuaw==", "YWZ0ZXI6"} { // the last two are "junk" and "after:"
+		h.want(400, "InvalidArgument", "GET", "/charts?list-type=2&continuation-token="+token, "")
+	}
+}

@@ -30,6 +30,8 @@ type Config struct {
 	Account string // owns every bucket; twelve digits
 	Region  string // where calls without a signature arrive
 	Log     *slog.Logger
+
+	InsecureTransport bool // s3:TlsVersion is absent; else it is 1.3
 }
 
 // Service is S3 of one account, all regions. It implements api.Handler.

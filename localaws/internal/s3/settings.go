@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 )
@@ -73,8 +74,14 @@ func (s *Service) getSetting(r *request) *api.Error {
 
 // putSetting keeps a document as it is. Nothing acts on it: no object expires by a lifecycle rule.
 func (s *Service) putSetting(r *request) *api.Error {
-	var in struct{ XMLName xml.Name }
+	var in struct {
+		XMLName xml.Name
+		Inner   string `xml:",innerxml"`
+	}
 	if err := xml.Unmarshal(r.Body, &in); err != nil || in.XMLName.Local != settings[r.subresource].root {
+		return errMalformedXML()
+	}
+	if strings.TrimSpace(in.Inner) == "" { // every document that can be put has a rule or a set of tags
 		return errMalformedXML()
 	}
 	s.mu.Lock()

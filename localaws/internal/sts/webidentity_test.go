@@ -120,6 +120,11 @@ func TestWebIdentityRefusals(t *testing.T) {
 		{name: "private key in the set", before: func(f *fixture) {
 			f.issuer.keys = []any{jose.JSONWebKey{Key: keyOne, KeyID: "one"}}
 		}, code: "InvalidIdentityToken", status: 400},
+		{name: "key for encryption", before: func(f *fixture) {
+			key := public("one", keyOne)
+			key.Use = "enc"
+			f.issuer.keys = []any{key}
+		}, code: "InvalidIdentityToken", status: 400},
 		{name: "keys of unknown kinds beside", before: func(f *fixture) {
 			f.issuer.keys = append([]any{change{"kty": "FUTURE", "kid": "x"}}, f.issuer.keys...)
 		}},
