@@ -17,13 +17,15 @@ type Command struct{ Shows, Line string }
 
 func (r *run) tour() Tour {
 	archive := "s3://" + bucket + "/" + prefix + "/" + chartName + "-0.1.0.tgz"
-	template := fmt.Sprintf("helm template otel %s-0.1.0.tgz -n %s -f %s --set aws.roleArn=%s --set serviceAccount.name=%s",
-		chartName, namespace, filepath.Join(r.Dir, "charts", chartName, "values-prod.yaml"), r.Prod.RoleARN, account)
+	values := filepath.Join(r.Dir, "charts", chartName, "values-prod.yaml")
+	template := fmt.Sprintf(
+		"helm template otel %s-0.1.0.tgz -n %s -f %s --set aws.roleArn=%s --set serviceAccount.name=%s",
+		chartName, namespace, values, r.Prod.RoleARN, account)
 	pod := r.pods[0]
 	identity := []string{
 		"AWS_ROLE_ARN=" + r.Prod.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(r.Dir, "tokens", pod.name),
 	}
-	asPod := strings.Join(append([]string{"env", "-u AWS_ACCESS_KEY_ID", "-u AWS_SECRET_ACCESS_KEY"}, identity...), " ") + " "
+	asPod := "env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY " + strings.Join(identity, " ") + " "
 	stages := "aws secretsmanager get-secret-value --query VersionStages --secret-id "
 	return Tour{Environment: r.AWS.Environ(), Commands: []Command{
 		{"the repository", "aws s3 ls s3://" + bucket + "/" + prefix + "/"},
