@@ -75,21 +75,29 @@ func TestUpdateOfUnchangedIndex(t *testing.T) {
 	})
 }
 
-// Charts that Helm signed are verified from the bucket, and one that was signed by somebody else is not taken.
+// Charts that pinnace signed are verified by Helm from the bucket, and so are those that Helm signed and another tool
+// put there; those of somebody else are not taken.
 func TestVerify(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.plugins(t)
 		secret, public := w.keyrings(t, "acme")
 		_, stranger := w.keyrings(t, "stranger")
-		w.chart(t, "web", "web", "1.0.0")
-		w.run(t, []string{"helm", "package", "./web", "--sign", "--key", "acme", "--keyring", secret})
-		for _, name := range []string{"web-1.0.0.tgz", "web-1.0.0.tgz.prov"} {
+		w.chart(t, "web", "web", "1.0.0+a")
+		w.run(t, []string{
+			"helm", "pinnace", "publish", "./web", "--repo", "s3://acme-charts/stable",
+			"--sign", "--key", "acme", "--keyring", secret,
+		})
+		w.chart(t, "api", "api", "1.0.0")
+		w.run(t, []string{"helm", "package", "./api", "--sign", "--key", "acme", "--keyring", secret})
+		for _, name := range []string{"api-1.0.0.tgz", "api-1.0.0.tgz.prov"} {
 			w.put(t, "stable/"+name, name)
 		}
-		w.run(t, words("helm pinnace reindex --repo s3://acme-charts/stable"))
+		w.run(t, words("helm pinnace reindex --repo s3://acme-charts/stable"), "added api 1.0.0")
 		w.run(t, words("helm repo add stable s3://acme-charts/stable"))
-		w.run(t, []string{"helm", "pull", "stable/web", "--verify", "--keyring", public}, "Signed by: acme", "Chart Hash Verified")
-		w.refused(t, []string{"helm", "pull", "stable/web", "--verify", "--keyring", stranger}, "signature|unknown entity")
+		for _, chart := range []string{"stable/web", "stable/api"} {
+			w.run(t, []string{"helm", "pull", chart, "--verify", "--keyring", public}, "Signed by: acme", "Chart Hash Verified")
+			w.refused(t, []string{"helm", "pull", chart, "--verify", "--keyring", stranger}, "signature|unknown entity")
+		}
 	})
 }
 
