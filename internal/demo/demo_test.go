@@ -230,7 +230,7 @@ func TestEachGuardCanFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := test.options
-			o.TempDir, o.Report, o.Patience = t.TempDir(), demo.NewTable(&buffer{}, false, false), 5*time.Second
+			o.TempDir, o.Report, o.Patience = t.TempDir(), demo.NewTable(&buffer{}, false, false), 15*time.Second
 			result, err := demo.Run(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
