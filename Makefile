@@ -3,7 +3,7 @@ GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: build test lint demo golden fuzz ci
 
-build: ## both commands into bin/, stripped
+build: ## the commands into bin/, stripped
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
 
 test: ## what needs Go and git alone; the rest skips aloud
