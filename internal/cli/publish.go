@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,6 +96,7 @@ func (a *app) publish(ctx context.Context, paths []string, o publishOptions) err
 	if failed(charts) {
 		return a.printPublished(charts, o)
 	}
+	debug.FreeOSMemory() // the rules of the scan are not needed any more, and a large index needs the room
 	put(ctx, chartrepo.New(store, chartrepo.Options{Location: at}), charts, o.dryRun)
 	bars.finish()
 	return a.printPublished(charts, o)

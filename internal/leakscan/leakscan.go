@@ -16,7 +16,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,11 +50,9 @@ type Finding struct {
 // Scanner looks for secrets. It is safe for concurrent use.
 type Scanner struct{ patterns patterns }
 
-var compiled = sync.OnceValues(newPatterns)
-
-// New makes a scanner. The rules are compiled once in a process.
+// New makes a scanner, with all rules compiled: it takes about 25 ms and 20 MB. Use one for many charts, and let it go.
 func New() (*Scanner, error) {
-	p, err := compiled()
+	p, err := newPatterns()
 	if err != nil {
 		return nil, fmt.Errorf("reading the rules of the secret scan: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,9 +29,11 @@ var (
 		"-----END RSA PRIVATE " + "KEY-----\n"
 )
 
+var compiled = sync.OnceValues(leakscan.New)
+
 func scanner(t testing.TB) *leakscan.Scanner {
 	t.Helper()
-	s, err := leakscan.New()
+	s, err := compiled()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/zricethezav/gitleaks/v8/config"
@@ -49,7 +50,12 @@ const decodings = 2
 // patterns finds what can be told by its text.
 type patterns struct{ detector *detect.Detector }
 
+// gitleaks reads its rules through variables of its packages, one reader at a time.
+var reading sync.Mutex
+
 func newPatterns() (patterns, error) {
+	reading.Lock()
+	defer reading.Unlock()
 	// gitleaks logs what it drops, secret and all, at its finest levels.
 	logging.Logger = zerolog.Nop()
 	defaults, err := detect.NewDetectorDefaultConfig()
