@@ -50,6 +50,8 @@ func (s *Store) explain(op operation, key string, err error) error {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		return problem.New(problem.Failed, "S3 asks to slow down: run the command again in a minute",
 			"%s: %w: %w", what, objstore.ErrConflict, api)
+	case http.StatusNotImplemented:
+		return fmt.Errorf("%s: %w", what, s.unconditional(api))
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect:
 		return s.wrongRegion(what, answer, api)
 	case http.StatusNotFound:

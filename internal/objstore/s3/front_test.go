@@ -20,6 +20,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
 
 const bucket = "pinnace-test"
@@ -89,7 +91,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	recorder := httptest.NewRecorder()
 	f.inner.ServeHTTP(recorder, r)
-	if r.Method == http.MethodPut || r.Method == http.MethodDelete {
+	probes := strings.HasSuffix(r.URL.Path, objstore.Reserved+"-probe")
+	if !probes && (r.Method == http.MethodPut || r.Method == http.MethodDelete) {
 		f.wrote = r.Header.Clone()
 		f.writes++
 		if f.lose > 0 || f.every > 0 && f.writes%f.every == 0 {

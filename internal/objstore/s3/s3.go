@@ -36,6 +36,7 @@ type Store struct {
 	prefix string // empty, or ends in a slash
 	newTag func() string
 	with   attributes
+	probe  *probe
 }
 
 var _ objstore.Store = (*Store)(nil)
@@ -46,7 +47,7 @@ func New(client *awss3.Client, bucket, prefix string) *Store {
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		prefix += "/"
 	}
-	return &Store{client: client, bucket: bucket, prefix: prefix, newTag: rand.Text}
+	return &Store{client: client, bucket: bucket, prefix: prefix, newTag: rand.Text, probe: &probe{}}
 }
 
 // Open makes a store with a client of its own. Behind a plain endpoint, such as a local one, the bucket stands in the
@@ -70,7 +71,7 @@ func (s *Store) Get(ctx context.Context, key string) (objstore.Object, error) {
 	return s.GetIfChanged(ctx, key, objstore.Version{})
 }
 
-// GetIfChanged implements objstore.Store.
+// GetIfChanged implements objstore.Store. A body that breaks off is fetched again.
 func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Version) (objstore.Object, error) {
 	name, err := s.name(key)
 	if err != nil {
@@ -80,17 +81,28 @@ func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Vers
 	if !held.IsZero() {
 		in.IfNoneMatch = aws.String(version.Token(held))
 	}
-	out, err := s.client.GetObject(ctx, in)
-	if err != nil {
-		return objstore.Object{}, s.explain(reading, key, err)
+	for attempt := 0; ; attempt++ {
+		out, err := s.client.GetObject(ctx, in)
+		if err != nil {
+			return objstore.Object{}, s.explain(reading, key, err)
+		}
+		o, err := readObject(out)
+		if err == nil {
+			return o, nil
+		}
+		if attempt == resumptions || ctx.Err() != nil || errors.Is(err, errTooLarge) {
+			return objstore.Object{}, s.explainUnanswered(reading.gerund+" "+s.url(key), err)
+		}
 	}
+}
+
+var errTooLarge = fmt.Errorf("larger than %d bytes", maxBody)
+
+func readObject(out *awss3.GetObjectOutput) (objstore.Object, error) {
 	defer func() { _ = out.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(out.Body, maxBody+1))
-	if err == nil && len(body) > maxBody {
-		err = fmt.Errorf("larger than %d bytes", maxBody)
-	}
+	body, err := readBody(out)
 	if err != nil {
-		return objstore.Object{}, fmt.Errorf("reading %s: %w", s.url(key), err)
+		return objstore.Object{}, err
 	}
 	delete(out.Metadata, writeTag)
 	return objstore.Object{
@@ -100,6 +112,23 @@ func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Vers
 		},
 		Version: version.Of(aws.ToString(out.ETag)),
 	}, nil
+}
+
+// readBody takes up no more memory than the body has, if the store says how long it is.
+func readBody(out *awss3.GetObjectOutput) ([]byte, error) {
+	if out.ContentLength == nil {
+		body, err := io.ReadAll(io.LimitReader(out.Body, maxBody+1))
+		if err == nil && len(body) > maxBody {
+			err = errTooLarge
+		}
+		return body, err
+	}
+	if *out.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	body := make([]byte, *out.ContentLength)
+	_, err := io.ReadFull(out.Body, body)
+	return body, err
 }
 
 // Create implements objstore.Store. It needs s3:PutObject.
@@ -123,6 +152,9 @@ func (s *Store) put(
 	name, err := s.name(key)
 	if err != nil {
 		return objstore.Version{}, err
+	}
+	if err := s.conditions(ctx); err != nil {
+		return objstore.Version{}, fmt.Errorf("%s %s: %w", op.gerund, s.url(key), err)
 	}
 	sum := sha256.Sum256(c.Body)
 	tag := s.newTag()
