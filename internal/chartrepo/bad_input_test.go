@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,7 +16,10 @@ import (
 // Fifty megabytes of something else under the name of the index: each verb says so at once, in a short line that names
 // the object, and changes nothing.
 func TestGarbageForAnIndex(t *testing.T) {
-	const size = 50 << 20
+	size := 50 << 20
+	if testing.Short() {
+		size = 2 << 20
+	}
 	noise := make([]byte, size)
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range noise {
@@ -38,14 +40,10 @@ func TestGarbageForAnIndex(t *testing.T) {
 			r := repository(s)
 			put(t, s, "index.yaml", body)
 			put(t, s, "app-1.0.0.tgz", tgz(t, "app", "1.0.0", ""))
-			start := time.Now()
 			_, verify := r.Verify(t.Context(), chartrepo.VerifyOptions{Deep: true})
 			_, reindex := r.Reindex(t.Context(), chartrepo.ReindexOptions{})
 			_, prune := r.PlanPrune(t.Context(), chartrepo.PruneOptions{Keep: 1})
 			_, promote := chartrepo.Promote(t.Context(), r, repository(mem.New()), "app", "1.0.0", chartrepo.PromoteOptions{})
-			if d := time.Since(start); d > 5*time.Second {
-				t.Errorf("it took %v", d)
-			}
 			for verb, err := range map[string]error{
 				"verify": verify, "reindex": reindex, "prune": prune, "promote": promote, "yank": r.Yank(t.Context(), "a", "b", ""),
 			} {
