@@ -43,7 +43,7 @@ func TestMeasure(t *testing.T) {
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	pinnace := filepath.Join(dir, "pinnace")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", module+"/cmd/pinnace", module+"/cmd/pinnace-getter")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-w", "-o", dir+"/", module+"/cmd/pinnace", module+"/cmd/pinnace-getter")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building pinnace: %v\n%s", err, out)
 	}

@@ -69,7 +69,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.archives, "archives", 2000, "archives to make an index from; 0 for none")
 	flags.IntVar(&o.repeat, "repeat", 5, "how often to measure what takes less than a minute")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the corpus")
-	flags.StringVar(&o.pinnace, "pinnace", "", "the binary of pinnace, with pinnace-getter beside it (default: built)")
+	flags.StringVar(&o.pinnace, "pinnace", "", "the binary, with pinnace-getter beside it (default: as by make build)")
 	flags.StringVar(&o.out, "out", "", "file to write the table to; the picture goes beside it, as .svg")
 	flags.DurationVar(&o.timeout, "timeout", time.Hour, "end with an error after this time")
 	flags.Func("stores", "S3 servers: localaws, versitygw=PATH, minio=PATH, separated by commas", func(s string) error {
@@ -131,12 +131,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, now func(
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b := &bench{options: o, dir: dir, now: now, progress: stderr}
 	if b.pinnace == "" {
-		b.say("building pinnace")
-		b.pinnace = filepath.Join(dir, "bin", "pinnace")
-		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Dir(b.pinnace)+"/", module+"/cmd/pinnace",
-			module+"/cmd/pinnace-getter")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building pinnace: %w: %s", err, lastBytes(out))
+		if err := b.build(ctx); err != nil {
+			return err
 		}
 	}
 	before := load()
@@ -145,6 +141,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, now func(
 	}
 	b.Conditions = b.conditions(before)
 	return b.write(stdout)
+}
+
+// build makes the programs as "make build" does: what is measured is what people install.
+func (b *bench) build(ctx context.Context) error {
+	b.say("building pinnace")
+	b.pinnace = filepath.Join(b.dir, "bin", "pinnace")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Dir(b.pinnace)+"/",
+		module+"/cmd/pinnace", module+"/cmd/pinnace-getter")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building pinnace: %w: %s", err, lastBytes(out))
+	}
+	return nil
 }
 
 func (b *bench) conditions(before string) []string {

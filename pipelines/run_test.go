@@ -88,7 +88,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	file := filepath.Join(programs, "pinnace")
-	build := exec.Command("go", "build", "-o", file, "./cmd/pinnace")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", file, "./cmd/pinnace")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building pinnace: %w\n%s", err, out)
