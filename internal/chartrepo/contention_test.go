@@ -3,6 +3,7 @@ package chartrepo_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -112,4 +113,13 @@ func publishAtOnce(b *testing.B, server *localaws.Server, packages []chartrepo.P
 	group.Wait()
 	slices.Sort(times)
 	b.ReportMetric(times[len(times)/2].Seconds(), "s-median")
+}
+
+// configFromEnvironment points at the server whose Environ a process was started with.
+func configFromEnvironment() aws.Config {
+	return aws.Config{
+		Region: os.Getenv("AWS_REGION"), BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
+	}
 }

@@ -47,32 +47,56 @@ func readEntry(raw json.RawMessage) Entry {
 		return Entry{raw: raw}
 	}
 	e := Entry{raw: raw, readable: true}
-	for name, value := range members(raw) {
-		if string(value) == "null" {
-			continue
-		}
-		good := true
-		switch {
-		case strings.EqualFold(name, "name"):
-			e.Name, good = unquote(value)
-		case strings.EqualFold(name, "version"):
-			e.Version, good = unquote(value)
-		case strings.EqualFold(name, "appVersion"):
-			e.AppVersion, good = unquote(value)
-		case strings.EqualFold(name, "description"):
-			e.Description, good = unquote(value)
-		case strings.EqualFold(name, "digest"):
-			e.Digest, good = unquote(value)
-		case strings.EqualFold(name, "urls"):
-			good = json.Unmarshal(value, &e.URLs) == nil
-		case strings.EqualFold(name, "created"):
-			good = e.Created.UnmarshalJSON(value) == nil
-		case strings.EqualFold(name, deprecatedField):
-			good = json.Unmarshal(value, &e.Deprecated) == nil
-		}
-		e.readable = e.readable && good
-	}
+	s := scanner{b: raw}
+	s.object(0, func(name []byte) bool {
+		value, ok := s.raw(1)
+		e.readable = ok && e.set(name, value) && e.readable
+		return ok
+	})
 	return e
+}
+
+// set takes over one field, by its quoted name, and tells whether it can be read.
+func (e *Entry) set(name []byte, value json.RawMessage) (ok bool) {
+	if bytes.IndexByte(name, '\\') >= 0 {
+		name = []byte(`"` + text(name) + `"`)
+	}
+	is := func(field string) bool { return bytes.EqualFold(name[1:len(name)-1], []byte(field)) }
+	switch {
+	case string(value) == "null":
+		return true
+	case is("name"):
+		e.Name, ok = unquote(value)
+	case is("version"):
+		e.Version, ok = unquote(value)
+	case is("appVersion"):
+		e.AppVersion, ok = unquote(value)
+	case is("description"):
+		e.Description, ok = unquote(value)
+	case is("digest"):
+		e.Digest, ok = unquote(value)
+	case is("urls"):
+		e.URLs, ok = unquoteAll(value)
+	case is("created"):
+		ok = e.Created.UnmarshalJSON(value) == nil
+	case is(deprecatedField):
+		ok = json.Unmarshal(value, &e.Deprecated) == nil
+	default:
+		ok = true
+	}
+	return ok
+}
+
+func unquoteAll(list json.RawMessage) ([]string, bool) {
+	raws, err := elements(list)
+	ok := err == nil
+	found := make([]string, len(raws))
+	for i, raw := range raws {
+		if string(raw) != "null" && ok {
+			found[i], ok = unquote(raw)
+		}
+	}
+	return found, ok
 }
 
 const deprecatedField = "deprecated"
