@@ -24,7 +24,8 @@ type Options struct {
 	Location Location
 	// Now stamps the index and its entries. Nil is time.Now.
 	Now func() time.Time
-	// Update tunes how the index is contended for.
+	// Update tunes how the index is contended for. Publishers, who wait in line, look up to 600 times and at least every
+	// 400 ms unless it says otherwise.
 	Update objstore.UpdateOptions
 	// TempDir holds what Helm caches during a Pull. Empty is the system's.
 	TempDir string

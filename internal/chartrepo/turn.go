@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
@@ -14,6 +15,13 @@ import (
 // crowd is how many pending objects tell a publisher that comes to wait with the others at once. A few may be what was
 // left by a crash, which a publisher that goes on takes along.
 const crowd = 4
+
+// Looks cost little: they come in quick succession, so that the last in line waits for nobody too long, and there are
+// two minutes of them before a publisher gives up.
+const (
+	maxLook  = 400 * time.Millisecond
+	maxLooks = 600
+)
 
 // errWaiting says that somebody else is expected to bring the own entries into the index.
 var errWaiting = fmt.Errorf("others are writing the index: %w", objstore.ErrConflict)
@@ -40,7 +48,9 @@ type turn struct {
 // is taken. It returns without an error only when an index that bears the verdicts out has been written or read.
 func (r *Repository) add(ctx context.Context, own []Entry) (verdicts []error, attempts int, err error) {
 	t := &turn{Repository: r, own: own, verdicts: make([]error, len(own)), known: map[string]pending{}}
-	attempts, err = objstore.Retry(ctx, indexKey, r.opts.Update, func(attempt int) error { return t.take(ctx, attempt) })
+	opts := r.opts.Update
+	opts.MaxDelay, opts.Attempts = cmp.Or(opts.MaxDelay, maxLook), cmp.Or(opts.Attempts, maxLooks)
+	attempts, err = objstore.Retry(ctx, indexKey, opts, func(attempt int) error { return t.take(ctx, attempt) })
 	return t.verdicts, attempts, err
 }
 
