@@ -189,7 +189,7 @@ func RunSink(t *testing.T, open func(t *testing.T) SinkCase) {
 func checkSink(t *testing.T, c SinkCase, first, second map[string]string) {
 	checker, ok := c.Sink.(delivery.Checker)
 	if !ok {
-		t.Skip("it cannot tell")
+		t.Skip("this sink cannot tell what is in place: it is no delivery.Checker")
 	}
 	one, two := Snapshot(t, "v", first), Snapshot(t, "v", second)
 	wantLost(t, checker, one)
