@@ -79,7 +79,10 @@ func New(ctx context.Context, c Config) (*Agent, error) {
 		return nil, err
 	}
 	return &Agent{once: c.Once, engine: &delivery.Engine{
-		Source: &explained{Source: source, cfg: cfg}, Sinks: []delivery.Sink{sink}, Interval: c.PollInterval,
+		Feeds: []delivery.Feed{{
+			Name:   "appconfig " + c.Application + "/" + c.Environment + "/" + c.Profile,
+			Source: &explained{Source: source, cfg: cfg}, Interval: c.PollInterval,
+		}}, Sinks: []delivery.Sink{sink},
 		Log: c.Log, OnChange: c.OnChange, Wait: c.Wait, Rand: c.Rand, Now: c.Now,
 	}}, nil
 }

@@ -112,39 +112,39 @@ func TestRun(t *testing.T) {
 	}
 	aws.set(func(a *amazon) { a.down, a.denied, a.document = true, false, document(v2) })
 	next()
-	if s := a.Status(); s.LastError == "" || read(t, key) != canary+"-2" {
+	if s := a.Status().Feeds[0]; s.LastError == "" || read(t, key) != canary+"-2" {
 		t.Errorf("during an outage: %+v, %q", s, read(t, key))
 	}
 	aws.set(func(a *amazon) { a.down, a.denied, a.document = false, true, document(v1) })
 	next()
-	if s := a.Status(); !strings.Contains(s.LastError, "AccessDenied") || read(t, key) != canary+"-2" {
+	if s := a.Status().Feeds[0]; !strings.Contains(s.LastError, "AccessDenied") || read(t, key) != canary+"-2" {
 		t.Errorf("without the permission: %+v, %q", s, read(t, key))
 	}
 	aws.set(func(a *amazon) { a.denied = false })
 	next()
-	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-1" || s.Items[1].Version != v1 {
+	if s := a.Status(); s.Feeds[0].LastError != "" || read(t, key) != canary+"-1" || s.Items[1].Version != v1 {
 		t.Errorf("with the permission again: %+v, %q", s, read(t, key))
 	}
 	// The session ends early: the SDK would go by this machine's clock and keep it for an hour.
 	aws.set(func(a *amazon) { a.dead, a.document = a.sessions, document(v2) })
 	next()
-	if s := a.Status(); !strings.Contains(s.LastError, "expired") || read(t, key) != canary+"-1" {
+	if s := a.Status().Feeds[0]; !strings.Contains(s.LastError, "expired") || read(t, key) != canary+"-1" {
 		t.Errorf("with a dead session: %+v, %q", s, read(t, key))
 	}
 	next()
-	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-2" {
+	if s := a.Status().Feeds[0]; s.LastError != "" || read(t, key) != canary+"-2" {
 		t.Errorf("with a new session: %+v, %q", s, read(t, key))
 	}
 	// The role is deleted and made again: its old sessions are denied everything, new ones are not.
 	aws.set(func(a *amazon) { a.orphaned, a.document = a.sessions, document(v1) })
 	for range 3 {
 		next()
-		if s := a.Status(); !strings.Contains(s.LastError, "AccessDenied") || read(t, key) != canary+"-2" {
+		if s := a.Status().Feeds[0]; !strings.Contains(s.LastError, "AccessDenied") || read(t, key) != canary+"-2" {
 			t.Errorf("with a session of a role that is gone: %+v, %q", s, read(t, key))
 		}
 	}
 	next()
-	if s := a.Status(); s.LastError != "" || read(t, key) != canary+"-1" {
+	if s := a.Status().Feeds[0]; s.LastError != "" || read(t, key) != canary+"-1" {
 		t.Errorf("with a session of the new role: %+v, %q", s, read(t, key))
 	}
 

@@ -24,6 +24,18 @@ type Item struct {
 	Name    string       // unique in its snapshot, never empty
 	Value   secret.Value // may be empty; a sink may refuse that
 	Version string       // the source's own name for this version, for people; may be empty
+	About   About        // not part of a fingerprint: it follows from the version
+}
+
+// About is what a source knows of a version beside its bytes. Nothing of it is secret, and each field may be empty. A
+// sink that speaks for a service (sink/loopback) passes it on.
+type About struct {
+	ContentType string    // media type of the value, where the service keeps one (AppConfig)
+	Label       string    // version label (AppConfig)
+	ARN, ID     string    // full ARN, and name, of the secret (Secrets Manager)
+	Stages      []string  // staging labels of the version when it was read (Secrets Manager)
+	Created     time.Time // when the version was made (Secrets Manager)
+	Binary      bool      // the service keeps it as bytes, not as a string (Secrets Manager)
 }
 
 // String names the item and shows its version and fingerprint, never its value.
@@ -99,11 +111,14 @@ func (s Snapshot) Fingerprint() string {
 
 // Answer is what a source says when it is asked.
 type Answer struct {
-	// Snapshot is what the source holds now, whole. It is ignored when Unchanged.
+	// Snapshot is what the source holds now, whole but for Failed. It is ignored when Unchanged.
 	Snapshot Snapshot
 	// Unchanged says that nothing differs from the last snapshot this source has given. A source that has not given one
 	// yet must not say so.
 	Unchanged bool
+	// Failed says of items by their names why they could not be had this time, in a source whose items are independent of
+	// each other. What was last had of them stays. They may be missing in Snapshot, and it goes with Unchanged too.
+	Failed map[string]error
 	// After is the earliest moment, from now, at which the source wants to be asked again: the server's word. Zero leaves
 	// it to the engine. It is obeyed when Fetch fails, too.
 	After time.Duration

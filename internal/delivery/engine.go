@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/problem"
@@ -20,68 +21,112 @@ const (
 	maxJitter       = 500 * time.Millisecond // of a regular poll, so that a change is followed within one interval
 )
 
-// Engine keeps sinks at what the source wants them to have. It is level-triggered: it compares what is wanted with what
+// Engine keeps sinks at what the feeds want them to have. It is level-triggered: it compares what is wanted with what
 // each sink last took, or still has where it can tell, and works on the difference, so that a missed or failed step
 // mends itself. Whatever fails, the last good value stays in place.
 //
 // The fields are set before the first call and not changed after it. Once and Run are called by one goroutine at a
-// time; Status may be called by any.
+// time; Status and Refresh may be called by any.
 type Engine struct {
-	Source Source
-	Sinks  []Sink
+	Feeds []Feed // no two of one name, and no item in two of them
+	Sinks []Sink
 
-	// Interval is the time between two polls when the source names none; 30 s when zero.
-	Interval time.Duration
 	// Timeout bounds one Fetch, whatever the source's own clients allow; 1 min when zero.
 	Timeout time.Duration
 	// Log gets names, versions and fingerprints; nil discards.
 	Log *slog.Logger
-	// OnChange is told when every sink has taken a new snapshot; nil is nobody. It must not call Once or Run.
+	// OnChange is told when every sink has taken a new snapshot; nil is nobody. It must not call the engine.
 	OnChange func(Change)
 	// Wait returns nil when d has passed, or the error of ctx when that is done; nil is a timer.
 	Wait func(ctx context.Context, d time.Duration) error
-	// Rand gives numbers in [0, 1) for jitter; nil is the global generator.
+	// Rand gives numbers in [0, 1) for jitter, to any goroutine; nil is the global generator.
 	Rand func() float64
 	// Now tells the time for the ages in Status; nil is time.Now.
 	Now func() time.Time
 
-	mu        sync.Mutex
-	wanted    Snapshot
-	print     string // fingerprint of wanted; empty before the first success
-	announced Snapshot
-	told      string // fingerprint of announced
-	confirmed time.Time
-	sourceErr error
-	failures  int // of the source, in a row
-	sinks     []sinkState
-	retries   int // rounds in a row in which a sink failed
+	applying sync.Mutex // held by whoever brings the sinks to what is wanted
+	dirty    atomic.Bool
+	told     Snapshot // what OnChange knows; guarded by applying
+	retries  int      // rounds in a row in which a sink failed; guarded by applying
+
+	mu     sync.Mutex
+	feeds  []*feed
+	wanted Snapshot
+	print  string // fingerprint of wanted; empty before the first
+	sinks  []sinkState
 }
 
 // sinkState is what is known of one sink.
 type sinkState struct {
-	taken string // fingerprint of the snapshot last taken; empty before the first
-	err   error  // of the last Apply
+	taken   string // fingerprint of the snapshot last taken; empty before the first
+	err     error  // of the last Apply
+	applied uint64
+	failed  uint64
 }
 
-// Once asks the source once and brings every sink to its answer. It reports whatever failed, and retries nothing.
+// Once asks every source once and brings every sink to the answers. It reports whatever failed, and retries nothing.
 func (e *Engine) Once(ctx context.Context) error {
-	if _, err := e.fetch(ctx); err != nil {
+	feeds := e.all()
+	errs := make([]error, len(feeds))
+	var group sync.WaitGroup
+	for i, f := range feeds {
+		group.Go(func() { _, errs[i] = e.fetch(ctx, f) })
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := e.missing(); err != nil {
 		return err
 	}
 	_, err := e.apply(ctx)
 	return err
 }
 
-// Run delivers until ctx is done, then returns nil. Failures are logged, shown by Status and retried: the source and
-// the sinks each with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows.
+// missing says why nothing can be delivered yet, or nil.
+func (e *Engine) missing() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, f := range e.feeds {
+		for _, name := range f.missing() {
+			if err := f.why(name); err != nil {
+				return err
+			}
+			return fmt.Errorf("%s gives no item %s", f.Name, name)
+		}
+	}
+	return nil
+}
+
+// Run delivers until ctx is done, then returns nil. Failures are logged, shown by Status and retried: each source and
+// the sinks with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows. A source that is
+// stuck holds up no other.
 func (e *Engine) Run(ctx context.Context) error {
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	feeds := e.all()
+	errs := make([]error, len(feeds))
+	var group sync.WaitGroup
+	for i, f := range feeds {
+		group.Go(func() {
+			if errs[i] = e.follow(running, f); errs[i] != nil {
+				cancel() // an engine that cannot wait must not spin
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// follow polls one feed.
+func (e *Engine) follow(ctx context.Context, f *feed) error {
 	var untilFetch time.Duration
 	for ctx.Err() == nil {
 		if untilFetch <= 0 {
 			var err error
-			if untilFetch, err = e.fetch(ctx); err != nil && ctx.Err() == nil {
+			if untilFetch, err = e.fetch(ctx, f); err != nil && ctx.Err() == nil {
 				e.log().LogAttrs(ctx, slog.LevelWarn, "source failed, keeping the last good values",
-					failed(err, untilFetch)...)
+					append(failed(err, untilFetch), slog.String("source", f.Name))...)
 			}
 		}
 		pause := untilFetch
@@ -91,65 +136,141 @@ func (e *Engine) Run(ctx context.Context) error {
 				e.log().LogAttrs(ctx, slog.LevelError, "sink failed, its last good values stay", failed(err, pause)...)
 			}
 		}
-		if err := e.wait(ctx, pause); err != nil {
+		poked, err := e.pause(ctx, pause, f.poke)
+		if err != nil {
 			if ctx.Err() != nil {
 				break
 			}
 			return fmt.Errorf("waiting for the next poll: %w", err)
 		}
-		untilFetch -= pause
+		if untilFetch -= pause; poked {
+			untilFetch = 0
+		}
 	}
-	return nil //nolint:nilerr // a context that is done is how Run ends
+	return nil
 }
 
-// fetch asks the source and says when to ask it again.
-func (e *Engine) fetch(ctx context.Context) (time.Duration, error) {
-	answer, err := e.ask(ctx)
+// pause waits until d has passed or somebody pokes.
+func (e *Engine) pause(ctx context.Context, d time.Duration, poke <-chan struct{}) (poked bool, err error) {
+	waiting, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- e.wait(waiting, d) }()
+	defer func() {
+		cancel()
+		if poked {
+			<-done
+		}
+	}()
+	select {
+	case <-poke:
+		return true, nil
+	case err := <-done:
+		return false, err
+	}
+}
+
+// fetch asks a source and says when to ask it again.
+func (e *Engine) fetch(ctx context.Context, f *feed) (until time.Duration, err error) {
+	e.mu.Lock()
+	asks := f.asks
+	f.asks = nil
+	e.mu.Unlock()
+	defer func() {
+		for _, done := range asks {
+			done <- err
+		}
+	}()
+	answer, err := e.ask(ctx, f.Source)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err == nil && answer.Unchanged && e.print == "" {
+	if err == nil && answer.Unchanged && !f.given {
 		err = errors.New("the source says unchanged but has given nothing yet")
 	}
-	e.sourceErr = err
+	f.polls++
+	f.err = err
+	if err == nil {
+		before := f.failed
+		f.take(answer, e.now())
+		err = e.wantLocked()
+		e.noteItems(ctx, f, before)
+	}
 	if err != nil {
-		e.failures++
-		return max(e.backoff(e.failures), answer.After), err
+		f.err = err
+		f.failures++
+		f.lost++
+		until = max(e.backoff(f.failures), answer.After)
+		f.due = e.now().Add(until)
+		return until, err
 	}
-	if e.failures > 0 {
-		e.log().InfoContext(ctx, "source answers again", slog.Int("failures", e.failures),
-			slog.Bool("unchanged", answer.Unchanged))
+	if f.failures > 0 {
+		e.log().InfoContext(ctx, "source answers again", slog.Int("failures", f.failures),
+			slog.Bool("unchanged", answer.Unchanged), slog.String("source", f.Name))
 	}
-	e.failures = 0
-	e.confirmed = e.now()
-	if !answer.Unchanged {
-		e.wanted, e.print = answer.Snapshot, answer.Snapshot.Fingerprint()
-	}
+	f.failures = 0
 	e.log().DebugContext(ctx, "source answered", slog.Bool("unchanged", answer.Unchanged),
-		slog.String("fingerprint", e.print))
-	delay := answer.After
-	if delay <= 0 {
-		delay = e.interval()
+		slog.String("fingerprint", e.print), slog.String("source", f.Name))
+	if until = answer.After; until <= 0 {
+		until = f.interval()
 	}
-	return delay + e.jitter(delay), nil
+	until += e.jitter(until)
+	f.due = e.now().Add(until)
+	return until, nil
+}
+
+// wantLocked makes what was had the wanted snapshot, once it is complete.
+func (e *Engine) wantLocked() error {
+	s, complete, err := e.wishLocked()
+	if complete {
+		e.wanted, e.print = s, s.Fingerprint()
+	}
+	return err
+}
+
+// noteItems says of single items that they began to fail, or that they are had again.
+func (e *Engine) noteItems(ctx context.Context, f *feed, before map[string]error) {
+	for name, err := range f.failed {
+		if text(before[name]) != text(err) {
+			e.log().WarnContext(ctx, "item failed, keeping its last good value", slog.String("item", name),
+				slog.String("source", f.Name), slog.Any("error", err), slog.String("hint", problem.HintOf(err)))
+		}
+	}
+	for name := range before {
+		if f.failed[name] == nil {
+			e.log().InfoContext(ctx, "item is had again", slog.String("item", name), slog.String("source", f.Name))
+		}
+	}
 }
 
 // ask is one Fetch that ends: a source that is stuck must not stop the engine from trying again.
-func (e *Engine) ask(ctx context.Context) (Answer, error) {
+func (e *Engine) ask(ctx context.Context, s Source) (Answer, error) {
 	timeout := e.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	answer, err := e.Source.Fetch(bounded)
+	answer, err := s.Fetch(bounded)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("no answer within %v: %w", timeout, err)
 	}
 	return answer, err
 }
 
-// apply brings every sink to the wanted snapshot. When one fails it says when to try again.
-func (e *Engine) apply(ctx context.Context) (time.Duration, error) {
+// apply brings every sink to the wanted snapshot. When one fails it says when to try again. Of several callers one works
+// for all: the others need not wait for slow sinks.
+func (e *Engine) apply(ctx context.Context) (until time.Duration, err error) {
+	e.dirty.Store(true)
+	for e.dirty.Load() && e.applying.TryLock() {
+		for e.dirty.Swap(false) {
+			until, err = e.applyOnce(ctx)
+		}
+		e.applying.Unlock() // whoever made it dirty since has seen the lock taken: look again
+	}
+	return until, err
+}
+
+// applyOnce is called by one goroutine at a time.
+func (e *Engine) applyOnce(ctx context.Context) (time.Duration, error) {
 	e.mu.Lock()
 	wanted, print := e.wanted, e.print
 	if e.sinks == nil {
@@ -195,8 +316,12 @@ func (e *Engine) bring(ctx context.Context, i int, wanted Snapshot, print string
 	switch state.err = err; {
 	case err == nil:
 		state.taken = print
+		state.applied++
 	case lost != nil:
 		state.taken = ""
+	}
+	if err != nil {
+		state.failed++
 	}
 	if err == nil && lost != nil {
 		e.log().InfoContext(ctx, "sink repaired", slog.String("sink", sink.Name()), slog.String("fingerprint", print))
@@ -206,16 +331,16 @@ func (e *Engine) bring(ctx context.Context, i int, wanted Snapshot, print string
 
 // announce logs and tells a change once.
 func (e *Engine) announce(ctx context.Context, s Snapshot, print string) {
-	if e.told == print {
+	if len(e.told.items) > 0 && e.told.Fingerprint() == print {
 		return
 	}
-	change := Change{Fingerprint: print, Items: difference(e.announced, s)}
-	e.announced, e.told = s, print
+	change := Change{Fingerprint: print, Items: difference(e.told, s)}
+	e.told = s
 	for _, c := range change.Items {
 		e.log().InfoContext(ctx, "item delivered", slog.String("item", c.Name), slog.String("version", c.Version),
 			slog.String("fingerprint", c.Fingerprint), slog.String("was", c.OldFingerprint))
 	}
-	if e.OnChange != nil {
+	if e.OnChange != nil && len(change.Items) > 0 {
 		e.OnChange(change)
 	}
 }
@@ -242,9 +367,9 @@ func (e *Engine) jitter(d time.Duration) time.Duration {
 	return time.Duration(e.rand() * float64(min(d/20, maxJitter)))
 }
 
-func (e *Engine) interval() time.Duration {
-	if e.Interval > 0 {
-		return e.Interval
+func (f *feed) interval() time.Duration {
+	if f.Interval > 0 {
+		return f.Interval
 	}
 	return defaultInterval
 }

@@ -35,6 +35,9 @@ func unchanged() deliverytest.Step {
 	return deliverytest.Step{Answer: delivery.Answer{Unchanged: true}}
 }
 
+// of is a feed of everything that a source gives.
+func of(s delivery.Source) []delivery.Feed { return []delivery.Feed{{Name: "here", Source: s}} }
+
 func down(after time.Duration) deliverytest.Step {
 	return deliverytest.Step{Err: errDown, Answer: delivery.Answer{After: after}}
 }
@@ -66,8 +69,8 @@ func TestRunFollowsChanges(t *testing.T) {
 		sink := deliverytest.NewSink("s")
 		var changes []delivery.Change
 		run(t, &delivery.Engine{
-			Source: deliverytest.NewSource(changed(one, 0), unchanged(), changed(two, 0), unchanged()),
-			Sinks:  []delivery.Sink{sink}, Rand: half,
+			Feeds: of(deliverytest.NewSource(changed(one, 0), unchanged(), changed(two, 0), unchanged())),
+			Sinks: []delivery.Sink{sink}, Rand: half,
 			OnChange: func(c delivery.Change) { changes = append(changes, c) },
 		})
 		if got := sink.Read()["key"]; got != "one" {
@@ -111,11 +114,11 @@ func TestRunKeepsTheLastGoodValue(t *testing.T) {
 		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
 		source := deliverytest.NewSource(changed(one, 10*time.Second), down(0))
 		sink := deliverytest.NewSink("s")
-		e := &delivery.Engine{Source: source, Sinks: []delivery.Sink{sink}, Rand: half}
+		e := &delivery.Engine{Feeds: of(source), Sinks: []delivery.Sink{sink}, Rand: half}
 		run(t, e)
 		pass(10*time.Second + 500*time.Millisecond)
 		status := e.Status()
-		if status.LastError != errDown.Error() || status.Age < 10*time.Second || status.Failures != 1 {
+		if f := status.Feeds[0]; f.LastError != errDown.Error() || time.Duration(f.Age) < 10*time.Second || f.Failures != 1 {
 			t.Errorf("status %+v", status)
 		}
 		if len(status.Items) != 1 || status.Items[0].LastError == "" || status.Items[0].Version != "1" {
@@ -137,7 +140,7 @@ func TestRunObeysTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
 		source := deliverytest.NewSource(changed(one, time.Hour), down(30*time.Minute), unchanged())
-		e := &delivery.Engine{Source: source, Rand: func() float64 { return 0 }}
+		e := &delivery.Engine{Feeds: of(source), Rand: func() float64 { return 0 }}
 		run(t, e)
 		for _, step := range []struct {
 			pass  time.Duration
@@ -148,7 +151,7 @@ func TestRunObeysTheServer(t *testing.T) {
 				t.Fatalf("%d calls, want %d", got, step.calls)
 			}
 		}
-		if s := e.Status(); s.LastError != "" || s.Failures != 0 {
+		if s := e.Status().Feeds[0]; s.LastError != "" || s.Failures != 0 {
 			t.Errorf("after a good answer: %+v", s)
 		}
 	})
@@ -162,7 +165,7 @@ func TestRunRetriesAFailedSinkWithoutAskingTheSource(t *testing.T) {
 		bad.Break(errDown)
 		var changes int
 		e := &delivery.Engine{
-			Source: source, Sinks: []delivery.Sink{bad, good}, Rand: half,
+			Feeds: of(source), Sinks: []delivery.Sink{bad, good}, Rand: half,
 			OnChange: func(delivery.Change) { changes++ },
 		}
 		run(t, e)
@@ -198,11 +201,11 @@ func TestRunGivesUpASourceThatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		source := &stuck{}
-		e := &delivery.Engine{Source: source, Rand: half, Log: slog.New(slog.NewJSONHandler(&out, nil))}
+		e := &delivery.Engine{Feeds: of(source), Rand: half, Log: slog.New(slog.NewJSONHandler(&out, nil))}
 		run(t, e)
 		pass(time.Minute)
 		const want = "no answer within 1m0s: context deadline exceeded"
-		if s := e.Status(); s.LastError != want || s.Failures != 1 {
+		if s := e.Status().Feeds[0]; s.LastError != want || s.Failures != 1 {
 			t.Errorf("status %+v", s)
 		}
 		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"retry_in":"750ms"`) {
@@ -217,7 +220,7 @@ func TestRunGivesUpASourceThatIsStuck(t *testing.T) {
 
 func TestOnceGivesUpASourceThatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &delivery.Engine{Source: &stuck{}, Timeout: 5 * time.Second}
+		e := &delivery.Engine{Feeds: of(&stuck{}), Timeout: 5 * time.Second}
 		if err := e.Once(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Once = %v", err)
 		}
@@ -234,12 +237,12 @@ func TestRunSaysThatTheSourceRecovered(t *testing.T) {
 		var out bytes.Buffer
 		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
 		e := &delivery.Engine{
-			Source: deliverytest.NewSource(changed(s, 0), down(0), down(0), unchanged()), Rand: half,
+			Feeds: of(deliverytest.NewSource(changed(s, 0), down(0), down(0), unchanged())), Rand: half,
 			Log: slog.New(slog.NewJSONHandler(&out, nil)),
 		}
 		run(t, e)
 		pass(10 * time.Minute)
-		const want = `"msg":"source answers again","failures":2,"unchanged":true`
+		const want = `"msg":"source answers again","failures":2,"unchanged":true,"source":"here"`
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("the log does not say %s once: %s", want, out.String())
 		}
@@ -253,7 +256,7 @@ func TestRunAsksTheSourceWhileASinkFails(t *testing.T) {
 		source := deliverytest.NewSource(changed(one, 10*time.Second), changed(one, 10*time.Second))
 		bad := deliverytest.NewSink("bad")
 		bad.Break(errDown)
-		run(t, &delivery.Engine{Source: source, Sinks: []delivery.Sink{bad}, Rand: func() float64 { return 0 }})
+		run(t, &delivery.Engine{Feeds: of(source), Sinks: []delivery.Sink{bad}, Rand: func() float64 { return 0 }})
 		pass(10*time.Minute + time.Second)
 		if got := source.Calls(); got != 61 {
 			t.Errorf("asked %d times in ten minutes, want 61", got)
@@ -305,7 +308,7 @@ func TestRunRepairsASink(t *testing.T) {
 		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
 		sink := &careful{Sink: deliverytest.NewSink("s")}
 		e := &delivery.Engine{
-			Source: deliverytest.NewSource(changed(s, 0), unchanged(), unchanged(), down(0)), Rand: half,
+			Feeds: of(deliverytest.NewSource(changed(s, 0), unchanged(), unchanged(), down(0))), Rand: half,
 			Sinks: []delivery.Sink{sink}, Log: slog.New(slog.NewJSONHandler(&out, nil)),
 			OnChange: func(delivery.Change) { changes++ },
 		}
@@ -344,7 +347,7 @@ func TestRunStopsAtOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		e := &delivery.Engine{Source: deliverytest.NewSource(down(24 * time.Hour))}
+		e := &delivery.Engine{Feeds: of(deliverytest.NewSource(down(24 * time.Hour)))}
 		if err := e.Run(ctx); err != nil {
 			t.Errorf("a clean stop gave %v", err)
 		}
@@ -356,8 +359,8 @@ func TestRunStopsAtOnce(t *testing.T) {
 
 func TestRunEndsWhenWaitingFails(t *testing.T) {
 	e := &delivery.Engine{
-		Source: deliverytest.NewSource(down(0)),
-		Wait:   func(context.Context, time.Duration) error { return errDown },
+		Feeds: of(deliverytest.NewSource(down(0))),
+		Wait:  func(context.Context, time.Duration) error { return errDown },
 	}
 	if err := e.Run(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("Run = %v", err)
@@ -384,7 +387,7 @@ func TestOnce(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			e := &delivery.Engine{Source: test.source, Sinks: []delivery.Sink{test.sink}}
+			e := &delivery.Engine{Feeds: of(test.source), Sinks: []delivery.Sink{test.sink}}
 			if got := fmt.Sprint(e.Once(t.Context())); got != test.want {
 				t.Errorf("Once = %s, want %s", got, test.want)
 			}
@@ -401,7 +404,7 @@ func TestNothingShowsAValue(t *testing.T) {
 		log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		s := deliverytest.Snapshot(t, "1", map[string]string{"key": canary})
 		e := &delivery.Engine{
-			Source: deliverytest.NewSource(changed(s, 0), down(0), unchanged()), Log: log,
+			Feeds: of(deliverytest.NewSource(changed(s, 0), down(0), unchanged())), Log: log,
 			Sinks:    []delivery.Sink{deliverytest.NewSink("s")},
 			OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v", c) },
 		}
@@ -423,7 +426,7 @@ func TestHoldersShowNoValue(t *testing.T) {
 	item, _ := s.Get("key")
 	answer := delivery.Answer{Snapshot: s}
 	engine := &delivery.Engine{
-		Source: deliverytest.NewSource(changed(s, 0)), Sinks: []delivery.Sink{deliverytest.NewSink("s")},
+		Feeds: of(deliverytest.NewSource(changed(s, 0))), Sinks: []delivery.Sink{deliverytest.NewSink("s")},
 	}
 	if err := engine.Once(t.Context()); err != nil {
 		t.Fatal(err)
