@@ -13,19 +13,24 @@ import (
 	"slices"
 
 	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/delivery/template"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
 // DefaultMode lets the owner and the group read, and nobody write.
 const DefaultMode fs.FileMode = 0o440
 
-// Target says which item goes to which file.
+// Target says what goes to which file: an item, or what a template makes of several.
 type Target struct {
-	Item string
-	Path string // its folder exists
+	Item     string
+	Template *template.Template // instead of Item
+	Path     string             // its folder exists
 	// Token says that the value is a bearer token: it must be printable ASCII without spaces, and must not start as a
 	// JSON document does. A value that is not is refused, because a reader would send it as it is.
 	Token bool
+	// Optional leaves the file as it is while the item is not in the snapshot; else that is an error.
+	Optional bool
+	Mode     fs.FileMode // permission bits; those of the sink when zero
 }
 
 // Sink writes the items of a snapshot to their targets. The value is written exactly, except that one line end is
@@ -36,6 +41,7 @@ type Target struct {
 //
 // One process writes a target: the first Apply removes what a process that was killed had prepared beside it.
 type Sink struct {
+	name    string
 	targets []Target
 	mode    fs.FileMode
 	gid     int
@@ -52,18 +58,24 @@ func Mode(mode fs.FileMode) Option { return func(s *Sink) { s.mode = mode.Perm()
 // Group sets the group of the files by its number; without it, that of the process or the folder.
 func Group(gid int) Option { return func(s *Sink) { s.gid = gid } }
 
+// Named tells several file sinks apart; "file" without it.
+func Named(name string) Option { return func(s *Sink) { s.name = name } }
+
 // allowed are the permission bits that a file may have: none for others.
 const allowed fs.FileMode = 0o770
 
 // New makes the sink. Two targets of one path, one without an item or a path, and a mode that lets others in, or that
 // has no bit set, are a usage error.
 func New(targets []Target, opts ...Option) (*Sink, error) {
-	s := &Sink{targets: slices.Clone(targets), mode: DefaultMode, gid: -1, sync: (*os.File).Sync}
+	s := &Sink{name: "file", targets: slices.Clone(targets), mode: DefaultMode, gid: -1, sync: (*os.File).Sync}
 	seen := map[string]bool{}
+	for _, opt := range opts {
+		opt(s)
+	}
 	for i, t := range s.targets {
-		if t.Item == "" || t.Path == "" {
+		if (t.Item == "") == (t.Template == nil) || t.Path == "" {
 			return nil, problem.New(problem.Usage, "name both, as in /run/keys/token=privateKey",
-				"a file target lacks its path or its item")
+				"a file target lacks its path or its item, or has an item and a template")
 		}
 		path, err := filepath.Abs(t.Path)
 		if err != nil {
@@ -73,19 +85,19 @@ func New(targets []Target, opts ...Option) (*Sink, error) {
 			return nil, problem.New(problem.Usage, "give each item a file of its own", "file %s is a target twice", path)
 		}
 		seen[path], s.targets[i].Path = true, path
-	}
-	for _, opt := range opts {
-		opt(s)
-	}
-	if s.mode == 0 || s.mode&^allowed != 0 {
-		return nil, problem.New(problem.Usage, "choose 0440 or 0400; let readers in by their group",
-			"files of mode %04o would be open to others, or to nobody", s.mode)
+		if t.Mode == 0 {
+			s.targets[i].Mode = s.mode
+		}
+		if mode := s.targets[i].Mode; mode == 0 || mode&^allowed != 0 {
+			return nil, problem.New(problem.Usage, "choose 0440 or 0400; let readers in by their group",
+				"file %s: mode %04o would be open to others, or to nobody", path, mode)
+		}
 	}
 	return s, nil
 }
 
-// Name is "file".
-func (*Sink) Name() string { return "file" }
+// Name is that of Named, or "file".
+func (s *Sink) Name() string { return s.name }
 
 // Apply writes what differs, all files or none. Only a rename that fails after another succeeded can leave a mixture,
 // and applying again mends it.
@@ -107,14 +119,14 @@ func (s *Sink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		same, err := s.inPlace(t.Path, data)
+		same, err := inPlace(t, data)
 		if err != nil {
 			return err
 		}
-		if same {
+		if same || data == nil {
 			continue
 		}
-		temp, err := s.stage(t.Path, data)
+		temp, err := s.stage(t, data)
 		if err != nil {
 			return explain(t.Path, err)
 		}
@@ -133,36 +145,59 @@ func (s *Sink) Check(ctx context.Context, snapshot delivery.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		same, err := s.inPlace(t.Path, data)
+		same, err := inPlace(t, data)
 		if err != nil {
 			return err
 		}
-		if !same {
+		if !same && data != nil {
 			return fmt.Errorf("file %s is missing or is not as it was written", t.Path)
 		}
 	}
 	return nil
 }
 
-// content is what goes into the file of t.
+// content is what goes into the file of t; nil when the item is optional and not there.
 func content(t Target, snapshot delivery.Snapshot) ([]byte, error) {
-	item, ok := snapshot.Get(t.Item)
-	if !ok {
-		return nil, problem.New(problem.Refused, "check the name of the item", "item %s for %s is not in the snapshot",
-			t.Item, t.Path)
+	data, err := made(t, snapshot)
+	if data == nil || err != nil {
+		return nil, err
 	}
-	data := item.Value.Reveal()
-	if cut, ok := bytes.CutSuffix(data, []byte("\n")); ok {
-		data = bytes.TrimSuffix(cut, []byte("\r"))
+	what := "item " + t.Item
+	if t.Template != nil {
+		what = "template " + t.Template.String()
 	}
 	if len(data) == 0 {
 		return nil, problem.New(problem.Refused, "put a value into the secret or the document",
-			"item %s for %s is empty", t.Item, t.Path)
+			"%s for %s is empty", what, t.Path)
 	}
 	if t.Token && !isToken(data) {
 		return nil, problem.New(problem.Refused,
 			"a token is one word of printable ASCII; if the secret is a JSON object, name its key in the reference",
-			"item %s for %s is not a token", t.Item, t.Path)
+			"%s for %s is not a token", what, t.Path)
+	}
+	return data, nil
+}
+
+// made is the content before it is looked at: an item without the line end that editors add, or a template's whole.
+func made(t Target, snapshot delivery.Snapshot) ([]byte, error) {
+	if t.Template != nil {
+		value, err := t.Template.Render(snapshot)
+		if err != nil {
+			return nil, fmt.Errorf("making %s: %w", t.Path, err)
+		}
+		return append([]byte{}, value.Reveal()...), nil
+	}
+	item, ok := snapshot.Get(t.Item)
+	switch {
+	case !ok && t.Optional:
+		return nil, nil
+	case !ok:
+		return nil, problem.New(problem.Refused, "check the name of the item", "item %s for %s is not in the snapshot",
+			t.Item, t.Path)
+	}
+	data := append([]byte{}, item.Value.Reveal()...)
+	if cut, ok := bytes.CutSuffix(data, []byte("\n")); ok {
+		data = bytes.TrimSuffix(cut, []byte("\r"))
 	}
 	return data, nil
 }
@@ -176,7 +211,8 @@ func isToken(data []byte) bool {
 
 // inPlace says whether the file has the bytes and the mode already. A target that is there and is not a regular file
 // is refused: a symlink would be replaced under its reader or, worse, lead elsewhere.
-func (s *Sink) inPlace(path string, data []byte) (bool, error) {
+func inPlace(t Target, data []byte) (bool, error) {
+	path := t.Path
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -188,7 +224,7 @@ func (s *Sink) inPlace(path string, data []byte) (bool, error) {
 		return false, problem.New(problem.Refused, "name a path that is free or a regular file",
 			"target %s is there and is not a regular file (%s)", path, info.Mode().Type())
 	}
-	if info.Mode().Perm() != s.mode || info.Size() != int64(len(data)) {
+	if info.Mode().Perm() != t.Mode || info.Size() != int64(len(data)) {
 		return false, nil
 	}
 	held, err := os.ReadFile(path)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
 	"github.com/pinnace-dev/pinnace/internal/delivery/sink/file"
+	"github.com/pinnace-dev/pinnace/internal/delivery/template"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -96,6 +97,42 @@ func TestContent(t *testing.T) {
 				t.Errorf("the file has %q, want %q (%v)", got, test.want, err)
 			}
 		})
+	}
+}
+
+// A template makes a whole file of several items; a file may have a mode of its own; what is optional may be missing.
+func TestTemplateOptionalAndMode(t *testing.T) {
+	dir := t.TempDir()
+	conf, extra := filepath.Join(dir, "app.conf"), filepath.Join(dir, "extra")
+	parsed, err := template.Parse("app.conf", "key={{ .key }}\n")
+	must(t, err)
+	s := open(t, []file.Target{
+		{Template: parsed, Path: conf, Mode: 0o400},
+		{Item: "extra", Path: extra, Optional: true},
+	}, file.Named("file "+dir))
+	if s.Name() != "file "+dir {
+		t.Errorf("the sink's name is %s", s.Name())
+	}
+	one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+	must(t, s.Apply(t.Context(), one))
+	must(t, s.Check(t.Context(), one))
+	if data, _ := os.ReadFile(conf); string(data) != "key=one\n" {
+		t.Errorf("the template made %q", data)
+	}
+	if info, err := os.Stat(conf); err != nil || info.Mode() != 0o400 {
+		t.Errorf("mode %v (%v)", info.Mode(), err)
+	}
+	if _, err := os.Stat(extra); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an optional item that is missing made a file: %v", err)
+	}
+	must(t, s.Apply(t.Context(), deliverytest.Snapshot(t, "2", map[string]string{"key": "two", "extra": "x"})))
+	must(t, s.Apply(t.Context(), one))
+	if data, _ := os.ReadFile(extra); string(data) != "x" {
+		t.Errorf("the file of an optional item that went away has %q", data)
+	}
+	err = s.Apply(t.Context(), deliverytest.Snapshot(t, "3", map[string]string{"extra": canary}))
+	if problem.KindOf(err) != problem.Refused || !strings.Contains(err.Error(), conf) || strings.Contains(err.Error(), canary) {
+		t.Errorf("a template without its item: %v", err)
 	}
 }
 

@@ -43,10 +43,10 @@ func (s *Sink) sweep() error {
 	return nil
 }
 
-// stage writes data beside path, synced, with its final mode and group.
-func (s *Sink) stage(path string, data []byte) (temp string, err error) {
-	prefix, suffix := around(path)
-	f, err := os.CreateTemp(filepath.Dir(path), prefix+"*"+suffix)
+// stage writes data beside the target, synced, with its final mode and group.
+func (s *Sink) stage(t Target, data []byte) (temp string, err error) {
+	prefix, suffix := around(t.Path)
+	f, err := os.CreateTemp(filepath.Dir(t.Path), prefix+"*"+suffix)
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +64,7 @@ func (s *Sink) stage(path string, data []byte) (temp string, err error) {
 			return "", err
 		}
 	}
-	if err = f.Chmod(s.mode); err != nil {
+	if err = f.Chmod(t.Mode); err != nil {
 		return "", err
 	}
 	if err = s.sync(f); err != nil {
