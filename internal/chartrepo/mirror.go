@@ -30,8 +30,8 @@ type MirrorOptions struct {
 	Update bool
 	// Open opens the http or https repository of a dependency. Nil leaves dependencies out.
 	Open func(url string) (Source, error)
-	// Inspect sees each chart before anything is published, and may refuse it. Calls do not overlap. Nil accepts all.
-	Inspect func(ctx context.Context, p Package) error
+	// Inspect sees all charts, once, before anything is published, and may refuse them. Nil accepts all.
+	Inspect func(ctx context.Context, ps []Package) error
 	// Keyring verifies the provenance of every chart, which then must have one. Nil copies provenance as it is.
 	Keyring *Keyring
 	// DryRun does everything but publish.
@@ -68,13 +68,11 @@ func Mirror(ctx context.Context, from Source, to *Repository, wants []Want, opts
 	if err != nil {
 		return MirrorResult{}, fmt.Errorf("mirroring from %s: %w", from.URL(), err)
 	}
+	if err := m.inspect(ctx, found); err != nil {
+		return MirrorResult{}, fmt.Errorf("mirroring from %s: %w", from.URL(), err)
+	}
 	res := MirrorResult{Lock: opts.Lock}
 	for _, f := range found {
-		if opts.Inspect != nil {
-			if err := opts.Inspect(ctx, f.Package); err != nil {
-				return MirrorResult{}, fmt.Errorf("mirroring %s %s: %w", f.Name, f.Version, err)
-			}
-		}
 		line := Locked{f.Name, f.Version, f.repository, "sha256:" + f.Digest}
 		res.Lock = res.Lock.With(line)
 		res.Charts = append(res.Charts, Mirrored{Locked: line, RequiredBy: f.by})
@@ -193,6 +191,17 @@ func (m *mirror) fetch(ctx context.Context, n need) (fetched, error) {
 		f.needs, err = needs(f.Package, source.URL())
 	}
 	return f, err
+}
+
+func (m *mirror) inspect(ctx context.Context, found []fetched) error {
+	if m.opts.Inspect == nil {
+		return nil
+	}
+	packages := make([]Package, len(found))
+	for i, f := range found {
+		packages[i] = f.Package
+	}
+	return m.opts.Inspect(ctx, packages)
 }
 
 // archive fetches the entry's archive and holds it against the index, the lock and its own Chart.yaml.

@@ -150,8 +150,10 @@ func TestMirrorDependencies(t *testing.T) {
 
 	s := mem.New()
 	var inspected []string
-	opts := chartrepo.MirrorOptions{Open: web, Inspect: func(_ context.Context, p chartrepo.Package) error {
-		inspected = append(inspected, p.Name)
+	opts := chartrepo.MirrorOptions{Open: web, Inspect: func(_ context.Context, ps []chartrepo.Package) error {
+		for _, p := range ps {
+			inspected = append(inspected, p.Name)
+		}
 		return nil
 	}}
 	res, err := chartrepo.Mirror(t.Context(), u.source(t, chartrepo.HTTPOptions{}), repository(s), wants(t, "app"), opts)
@@ -186,12 +188,7 @@ func TestMirrorDependencies(t *testing.T) {
 	}
 	refused := errors.New("a secret")
 	to := mem.New()
-	opts.Inspect = func(_ context.Context, p chartrepo.Package) error {
-		if p.Name == "carries" {
-			return refused
-		}
-		return nil
-	}
+	opts.Inspect = func(context.Context, []chartrepo.Package) error { return refused }
 	_, err = chartrepo.Mirror(t.Context(), u.source(t, chartrepo.HTTPOptions{}), repository(to), wants(t, "app"), opts)
 	if !errors.Is(err, refused) || len(keys(t, to)) != 0 {
 		t.Errorf("%v; the target has %q", err, keys(t, to))

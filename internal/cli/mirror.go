@@ -14,6 +14,7 @@ import (
 
 	"github.com/pinnace-dev/pinnace/internal/chartrepo"
 	"github.com/pinnace-dev/pinnace/internal/durable"
+	"github.com/pinnace-dev/pinnace/internal/leakscan"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 	"github.com/pinnace-dev/pinnace/internal/secret"
 )
@@ -22,6 +23,8 @@ type mirrorOptions struct {
 	to, region, lock, keyring    string
 	username, passwordFile       string
 	update, noDependencies, plan bool
+	baseline, reason             string
+	writeBaseline                bool
 }
 
 func (a *app) mirrorCommand() *cobra.Command {
@@ -31,13 +34,16 @@ func (a *app) mirrorCommand() *cobra.Command {
 		Short: "Bring charts of another Helm repository into yours, with those that they depend on",
 		Long: "Fetch charts from a Helm repository over https://, s3:// or file:// and publish the same bytes in yours,\n" +
 			"together with the charts that they depend on and do not carry. RANGE is a version or a constraint such as\n" +
-			"^1.2; without one it is the newest version that is no prerelease. Everything is fetched and checked before\n" +
-			"the first chart is published.\n\n" +
+			"^1.2; without one it is the newest version that is no prerelease. Everything is fetched, checked and\n" +
+			"searched for secrets, as by publish, before the first chart is published.\n\n" +
 			"With --lock the digest of each version is remembered in a file: a version whose bytes change at its source\n" +
 			"is refused from then on, and the same command brings the same versions until --update is given.\n\n" +
+			"Secrets that may stay are accepted in a baseline: the file " + leakscan.BaselineName + " beside the lock\n" +
+			"file or, without one, in this folder. --write-baseline adds what is found to it, and publishes nothing.\n\n" +
 			"The password goes to the host of REPO_URL alone. Redirects never lead to another scheme. Exit status 2: no\n" +
 			"such chart or version; 3: yours has that version with other bytes; 4: the bytes are not those of the index\n" +
-			"or the lock, or the provenance does not verify; 5: the source refuses the credentials.",
+			"or the lock, the provenance does not verify, or there are secrets that no baseline accepts; 5: the source\n" +
+			"refuses the credentials.",
 		Example: "  pinnace mirror https://charts.example.com web@^1.2 --to prod --lock mirror.lock\n" +
 			"  pinnace mirror s3://acme-charts/stable web db@0.3.1 --to file:///srv/charts",
 		Args: cobra.MinimumNArgs(2),
@@ -55,6 +61,10 @@ func (a *app) mirrorCommand() *cobra.Command {
 	flags.StringVar(&o.passwordFile, "password-file", "", "file that holds the password")
 	flags.StringVar(&o.keyring, "keyring", "", "verify provenance with these public keys (a file by gpg --export)")
 	flags.BoolVar(&o.plan, "dry-run", false, "fetch and check, and publish nothing")
+	flags.StringVar(&o.baseline, "baseline", "",
+		"accepted secrets (default: "+leakscan.BaselineName+" beside the lock file)")
+	flags.BoolVar(&o.writeBaseline, "write-baseline", false, "accept what is found from now on; needs --reason")
+	flags.StringVar(&o.reason, "reason", "", "why these findings may stay")
 	return cmd
 }
 
@@ -62,6 +72,12 @@ func (a *app) mirror(ctx context.Context, from string, names []string, o mirrorO
 	if o.to == "" {
 		return problem.New(problem.Usage, "add --to s3://BUCKET/PREFIX, or --to file:///FOLDER for a local one",
 			"mirroring: no repository to publish in")
+	}
+	if err := checkReason(o.writeBaseline, o.reason); err != nil {
+		return err
+	}
+	if o.writeBaseline && o.plan {
+		return problem.New(problem.Usage, "leave out --dry-run", "--write-baseline writes a file, and publishes nothing")
 	}
 	wants, options, err := mirrorWishes(names, o)
 	if err != nil {
@@ -82,16 +98,21 @@ func (a *app) mirror(ctx context.Context, from string, names []string, o mirrorO
 	if err != nil {
 		return err
 	}
+	scan := mirrorScan{app: a, mirrorOptions: o}
+	options.Inspect = scan.inspect
 	done, err := chartrepo.Mirror(ctx, source, to, wants, options)
 	if err != nil {
 		return err
+	}
+	if o.writeBaseline {
+		return scan.accept()
 	}
 	if o.lock != "" && !o.plan {
 		if err := writeLock(o.lock, done.Lock); err != nil {
 			return err
 		}
 	}
-	return a.printMirrored(done, o)
+	return a.printMirrored(done, scan, o)
 }
 
 // mirrorWishes reads what is wanted, and the files that say how.
@@ -103,7 +124,7 @@ func mirrorWishes(names []string, o mirrorOptions) (wants []chartrepo.Want, opts
 		}
 		wants = append(wants, want)
 	}
-	opts = chartrepo.MirrorOptions{Update: o.update, DryRun: o.plan}
+	opts = chartrepo.MirrorOptions{Update: o.update, DryRun: o.plan || o.writeBaseline}
 	if o.lock != "" {
 		if opts.Lock, err = readLock(o.lock); err != nil {
 			return nil, opts, err
@@ -178,9 +199,14 @@ func writeLock(path string, lock chartrepo.Lock) error {
 	return durable.WriteFile(path, data, 0o644)
 }
 
-func (a *app) printMirrored(done chartrepo.MirrorResult, o mirrorOptions) error {
+func (a *app) printMirrored(done chartrepo.MirrorResult, scan mirrorScan, o mirrorOptions) error {
 	if a.output == "json" {
-		return a.printJSON(map[string]any{"to": o.to, "dryRun": o.plan, "charts": done.Charts})
+		return a.printJSON(map[string]any{
+			"to": o.to, "dryRun": o.plan, "charts": done.Charts, "scanned": scannedCharts(scan.charts),
+		})
+	}
+	if err := a.printFindingsOf(scan.charts); err != nil {
+		return err
 	}
 	for _, c := range done.Charts {
 		verb, because := "mirrored", ""

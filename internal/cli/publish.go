@@ -130,7 +130,7 @@ func (a *app) prepare(ctx context.Context, paths []string, o publishOptions) ([]
 				c.scanned, c.err = scan.chart(ctx, path, c.Package)
 			}
 			if c.err == nil {
-				c.err = c.refusal(path)
+				c.err = c.refusal(path, acceptHint(path))
 			}
 			return nil
 		})

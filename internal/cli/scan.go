@@ -55,8 +55,8 @@ func (a *app) scanCommand() *cobra.Command {
 }
 
 func (a *app) scan(ctx context.Context, paths []string, o scanOptions) error {
-	if o.write != (strings.TrimSpace(o.reason) != "") {
-		return problem.New(problem.Usage, `use --write-baseline --reason "WHY"`, "a baseline is written with a reason")
+	if err := checkReason(o.write, o.reason); err != nil {
+		return err
 	}
 	publish := publishOptions{skipDependencies: o.skipDependencies, baseline: o.baseline}
 	if o.write {
@@ -67,6 +67,14 @@ func (a *app) scan(ctx context.Context, paths []string, o scanOptions) error {
 		return err
 	}
 	return a.printScanned(charts)
+}
+
+// checkReason refuses a baseline without a reason, and a reason without a baseline.
+func checkReason(write bool, reason string) error {
+	if write != (strings.TrimSpace(reason) != "") {
+		return problem.New(problem.Usage, `use --write-baseline --reason "WHY"`, "a baseline is written with a reason")
+	}
+	return nil
 }
 
 // writeBaselines accepts what is found: in the file that is named, or in that of each chart.
@@ -146,7 +154,7 @@ type scanned struct {
 }
 
 // refusal is the error of a chart with secrets in it.
-func (s scanned) refusal(path string) error {
+func (s scanned) refusal(path, hint string) error {
 	if len(s.open) == 0 {
 		return nil
 	}
@@ -158,12 +166,16 @@ func (s scanned) refusal(path string) error {
 	if more := len(s.open) - shown; more > 0 {
 		places = append(places, fmt.Sprintf("%d more", more))
 	}
-	hint := "take them out and revoke them, or accept them: pinnace scan " + path + ` --write-baseline --reason "WHY"`
 	return problem.New(problem.Refused, hint, "chart %s has %s in it: %s",
 		path, count(len(s.open), "secret"), strings.Join(places, ", "))
 }
 
-// chart scans the package that was made of a path.
+// acceptHint is how what is found in the chart of a path may stay.
+func acceptHint(path string) string {
+	return "take them out and revoke them, or accept them: pinnace scan " + path + ` --write-baseline --reason "WHY"`
+}
+
+// chart scans the package that was made of a path, with what lies beside it.
 func (s *scan) chart(ctx context.Context, path string, p chartrepo.Package) (scanned, error) {
 	baseline := s.always
 	if baseline == nil {
@@ -173,12 +185,19 @@ func (s *scan) chart(ctx context.Context, path string, p chartrepo.Package) (sca
 		}
 		baseline = &b
 	}
+	return s.archive(ctx, path, folderOf(path), *baseline, p)
+}
+
+// archive scans a package, with the values files of the folder that it is from; of what is from elsewhere it is empty.
+func (s *scan) archive(
+	ctx context.Context, path, folder string, baseline leakscan.Baseline, p chartrepo.Package,
+) (scanned, error) {
 	files, err := p.Files()
 	if err != nil {
 		return scanned{}, err
 	}
 	r := renderings{Package: p}
-	if err := r.find(folderOf(path), files, s.config); err != nil {
+	if err := r.find(folder, files, s.config); err != nil {
 		return scanned{}, err
 	}
 	in := leakscan.Input{Render: r.render}
@@ -211,8 +230,10 @@ func (r *renderings) find(folder string, files []chartrepo.File, c config.Config
 	for _, f := range files {
 		values[f.Path] = f.Body
 	}
-	if err := r.beside(folder, values, c); err != nil {
-		return err
+	if folder != "" {
+		if err := r.beside(folder, values, c); err != nil {
+			return err
+		}
 	}
 	r.sets = map[string][][]byte{"values.yaml": nil}
 	for name, body := range values {
@@ -329,19 +350,23 @@ type scannedChart struct {
 	Error      string             `json:"error,omitempty"`
 }
 
+func scannedCharts(charts []*candidate) []scannedChart {
+	list := make([]scannedChart, len(charts))
+	for i, c := range charts {
+		list[i] = scannedChart{
+			Path: c.path, Name: c.Name, Version: c.Version, Findings: append([]leakscan.Finding{}, c.open...),
+			Accepted: c.accepted, Unrendered: c.unrendered,
+		}
+		if c.err != nil {
+			list[i].Error = c.err.Error()
+		}
+	}
+	return list
+}
+
 func (a *app) printScanned(charts []*candidate) error {
 	if a.output == "json" {
-		list := make([]scannedChart, len(charts))
-		for i, c := range charts {
-			list[i] = scannedChart{
-				Path: c.path, Name: c.Name, Version: c.Version, Findings: append([]leakscan.Finding{}, c.open...),
-				Accepted: c.accepted, Unrendered: c.unrendered,
-			}
-			if c.err != nil {
-				list[i].Error = c.err.Error()
-			}
-		}
-		if err := a.printJSON(list); err != nil {
+		if err := a.printJSON(scannedCharts(charts)); err != nil {
 			return err
 		}
 		return failures(charts)

@@ -82,6 +82,17 @@ func (b Baseline) Accept(all []Finding, reason string) Baseline {
 	return next
 }
 
+// Add is the baseline with those of the findings too that it did not accept before, for this reason.
+func (b Baseline) Add(all []Finding, reason string) Baseline {
+	next := Baseline{slices.Clone(b.Accepted)}
+	for _, f := range all {
+		if next.index(f) < 0 {
+			next.Accepted = append(next.Accepted, Accepted{f.Fingerprint, f.File, f.Rule, reason})
+		}
+	}
+	return next
+}
+
 func (b Baseline) index(f Finding) int {
 	return slices.IndexFunc(b.Accepted, func(a Accepted) bool { return a.Fingerprint == f.Fingerprint })
 }

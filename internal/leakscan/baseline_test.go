@@ -42,6 +42,12 @@ func TestBaseline(t *testing.T) {
 	if diff := cmp.Diff([]string{"a new one", "a test's own"}, reasons); diff != "" {
 		t.Error(diff)
 	}
+
+	// Added to, it keeps all.
+	more := baseline.Add(append(changed, found...), "a new one")
+	if open, _ := more.Split(append(changed, found...)); len(open) != 0 || len(more.Accepted) != 3 || len(baseline.Accepted) != 2 {
+		t.Errorf("%v stay open; %v was %v", open, more, baseline)
+	}
 	if empty, err := (leakscan.Baseline{}).Marshal(); err != nil || string(empty) != "{\n  \"accepted\": []\n}\n" {
 		t.Errorf("an empty baseline is %s, %v", empty, err)
 	}
