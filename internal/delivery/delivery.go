@@ -143,6 +143,23 @@ type Sink interface {
 	Apply(ctx context.Context, s Snapshot) error
 }
 
+// Follower is a Sink that acts on what the others have taken, as a hook does that tells a workload to read its files
+// again. The engine applies it when every other sink has the snapshot, and not before.
+type Follower interface {
+	Sink
+	// Follows marks the sink; it does nothing.
+	Follows()
+}
+
+// Pending is the error of a sink that took a snapshot up and will have it in place by itself in a while, as one does
+// that restarts a workload at a moment of its own choice. It is no failure, and no success yet: the engine asks again.
+type Pending struct {
+	What string        // what is to happen, for people; never a value
+	In   time.Duration // when it is worth asking again
+}
+
+func (p *Pending) Error() string { return p.What }
+
 // Checker is a Sink that can tell whether a snapshot it took is still in place. The engine asks at every poll and, on
 // an error, applies the snapshot again.
 type Checker interface {

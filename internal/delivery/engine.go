@@ -132,7 +132,9 @@ func (e *Engine) follow(ctx context.Context, f *feed) error {
 		pause := untilFetch
 		if untilApply, err := e.apply(ctx); err != nil {
 			pause = min(pause, untilApply)
-			if ctx.Err() == nil {
+			if _, pending := errors.AsType[*Pending](err); pending {
+				e.log().LogAttrs(ctx, slog.LevelDebug, "sink is about to follow", failed(err, pause)...)
+			} else if ctx.Err() == nil {
 				e.log().LogAttrs(ctx, slog.LevelError, "sink failed, its last good values stay", failed(err, pause)...)
 			}
 		}
@@ -256,8 +258,8 @@ func (e *Engine) ask(ctx context.Context, s Source) (Answer, error) {
 	return answer, err
 }
 
-// apply brings every sink to the wanted snapshot. When one fails it says when to try again. Of several callers one works
-// for all: the others need not wait for slow sinks.
+// apply brings every sink to the wanted snapshot. When one fails or is pending it says when to try again; the error
+// is a Pending only when nothing failed. Of several callers one works for all: the others need not wait for slow sinks.
 func (e *Engine) apply(ctx context.Context) (until time.Duration, err error) {
 	e.dirty.Store(true)
 	for e.dirty.Load() && e.applying.TryLock() {
@@ -280,19 +282,46 @@ func (e *Engine) applyOnce(ctx context.Context) (time.Duration, error) {
 	if print == "" {
 		return 0, nil // nothing is wanted yet
 	}
-	var errs []error
-	for i, sink := range e.Sinks {
-		if err := e.bring(ctx, i, wanted, print); err != nil {
-			errs = append(errs, fmt.Errorf("applying to %s: %w", sink.Name(), err))
-		}
+	err := e.applyTo(ctx, wanted, print, false)
+	if err == nil {
+		err = e.applyTo(ctx, wanted, print, true)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if pending, ok := errors.AsType[*Pending](err); ok {
+		e.retries = 0
+		return max(pending.In, minBackoff), err
+	}
+	if err != nil {
 		e.retries++
 		return e.backoff(e.retries), err
 	}
 	e.retries = 0
 	e.announce(ctx, wanted, print)
 	return 0, nil
+}
+
+// applyTo brings the followers, or all other sinks, to the wanted snapshot.
+func (e *Engine) applyTo(ctx context.Context, wanted Snapshot, print string, followers bool) error {
+	var failures []error
+	var pending error
+	for i, sink := range e.Sinks {
+		if _, ok := sink.(Follower); ok != followers {
+			continue
+		}
+		err := e.bring(ctx, i, wanted, print)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("applying to %s: %w", sink.Name(), err)
+		if _, ok := errors.AsType[*Pending](err); ok {
+			pending = err
+		} else {
+			failures = append(failures, err)
+		}
+	}
+	if len(failures) > 0 {
+		return errors.Join(failures...)
+	}
+	return pending
 }
 
 // bring makes one sink take what is wanted, unless it has it.
@@ -320,7 +349,7 @@ func (e *Engine) bring(ctx context.Context, i int, wanted Snapshot, print string
 	case lost != nil:
 		state.taken = ""
 	}
-	if err != nil {
+	if _, pending := errors.AsType[*Pending](err); err != nil && !pending {
 		state.failed++
 	}
 	if err == nil && lost != nil {
