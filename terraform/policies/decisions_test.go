@@ -75,8 +75,30 @@ var granted = map[string][]request{
 		{"delete an archive", "s3:DeleteObject", archive, nil, false},
 		{"delete the index", "s3:DeleteObject", index, nil, false},
 		{"change the bucket policy", "s3:PutBucketPolicy", bucket, nil, false},
+		{"tag an archive", "s3:PutObjectTagging", archive, nil, false},
+		{"encrypt with a key", "kms:GenerateDataKey", kmsKey, viaS3(archive), false},
+		{"decrypt with a key", "kms:Decrypt", kmsKey, viaS3(archive), false},
 		{"another bucket", "s3:PutObject", "arn:aws:s3:::other/charts/x.tgz", nil, false},
 	},
+	"tagging": {
+		{"tag an archive", "s3:PutObjectTagging", archive, nil, true},
+		{"tag the index", "s3:PutObjectTagging", index, nil, true},
+		{"tag outside the prefix", "s3:PutObjectTagging", bucket + "/charts-other/x.tgz", nil, false},
+		{"take tags away", "s3:DeleteObjectTagging", archive, nil, false},
+		{"tag an old version", "s3:PutObjectVersionTagging", archive, nil, false},
+		{"tag the bucket", "s3:PutBucketTagging", bucket, nil, false},
+		{"put an archive", "s3:PutObject", archive, nil, false},
+	},
+	"encryption": append(decryption(true),
+		request{"encrypt", "kms:GenerateDataKey", kmsKey, viaS3(archive), true},
+		request{"encrypt with the bucket's key", "kms:GenerateDataKey", kmsKey, viaS3(bucket), true},
+		request{"encrypt by hand", "kms:GenerateDataKey", kmsKey, nil, false},
+		request{"encrypt for a neighbour", "kms:GenerateDataKey", kmsKey, viaS3(bucket + "/charts-other/x.tgz"), false},
+		request{"encrypt directly", "kms:Encrypt", kmsKey, viaS3(archive), false},
+	),
+	"decryption": append(decryption(true),
+		request{"encrypt", "kms:GenerateDataKey", kmsKey, viaS3(archive), false},
+	),
 	"maintainer": {
 		{"read the index", "s3:GetObject", index, nil, true},
 		{"write the index", "s3:PutObject", index, nil, true},
@@ -92,13 +114,13 @@ var granted = map[string][]request{
 		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
 		{"list the bucket", "s3:ListBucket", bucket, nil, false},
 	},
-	"reader": {
+	"reader": append([]request{
 		{"read an archive", "s3:GetObject", archive, nil, true},
 		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
 		{"list the bucket", "s3:ListBucket", bucket, nil, false},
 		{"read outside the prefix", "s3:GetObject", bucket + "/other/index.yaml", nil, false},
 		{"put an archive", "s3:PutObject", archive, nil, false},
-	},
+	}, decryption(false)...),
 	"deployer": {
 		{"stage a key", "secretsmanager:PutSecretValue", secret, nil, true},
 		{"move a label", "secretsmanager:UpdateSecretVersionStage", secret, nil, true},
@@ -164,6 +186,30 @@ var granted = map[string][]request{
 		{"AppConfig for nobody", "sts:AssumeRole", "*", nil, false},
 		{"by web identity", "sts:AssumeRoleWithWebIdentity", "*", keys("aws:SourceAccount", account), false},
 	},
+}
+
+// decryption are the questions about what a KMS key has encrypted.
+func decryption(allowed bool) []request {
+	const other = "arn:aws:kms:eu-north-1:" + account + ":key/00000000-0000-0000-0000-000000000000"
+	elsewhere := viaS3(archive)
+	elsewhere["kms:ViaService"] = []string{"secretsmanager.eu-north-1.amazonaws.com"}
+	direct := viaS3(archive)
+	delete(direct, "kms:ViaService")
+	return []request{
+		{"decrypt an archive", "kms:Decrypt", kmsKey, viaS3(archive), allowed},
+		{"decrypt with the bucket's key", "kms:Decrypt", kmsKey, viaS3(bucket), allowed},
+		{"decrypt of a neighbour", "kms:Decrypt", kmsKey, viaS3(bucket + "/charts-other/x.tgz"), false},
+		{"decrypt of another bucket", "kms:Decrypt", kmsKey, viaS3("arn:aws:s3:::other"), false},
+		{"decrypt by hand", "kms:Decrypt", kmsKey, direct, false},
+		{"decrypt for another service", "kms:Decrypt", kmsKey, elsewhere, false},
+		{"decrypt with another key", "kms:Decrypt", other, viaS3(archive), false},
+		{"change the key's policy", "kms:PutKeyPolicy", kmsKey, viaS3(archive), false},
+	}
+}
+
+// viaS3 is the context of a call of KMS that S3 makes for an object or, with a key of the bucket's, for all of it.
+func viaS3(arn string) map[string][]string {
+	return keys("kms:ViaService", "s3.eu-north-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn", arn)
 }
 
 // put is the context of a whole object's PutObject by TLS, part that of one part of a multipart upload.

@@ -30,6 +30,7 @@ const (
 	configuration = environment + "/configuration/prf1234"
 	bucket        = "arn:aws:s3:::example-charts"
 	maintainer    = "arn:aws:iam::" + account + ":role/chart-maintainer"
+	kmsKey        = "arn:aws:kms:eu-north-1:" + account + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
 )
 
 // values are those of one installation; a document takes the ones that it names.
@@ -47,6 +48,8 @@ var values = map[string]string{
 	"configuration_arn": configuration,
 	"bucket_arn":        bucket,
 	"prefix":            "charts/",
+	"kms_key_arn":       kmsKey,
+	"region":            "eu-north-1",
 
 	"maintainer_role_arn": maintainer,
 }
@@ -75,8 +78,9 @@ func render(t *testing.T, name string) string {
 
 func TestNames(t *testing.T) {
 	want := []string{
-		"chart-repository-bucket", "deployer", "deployer-trust", "maintainer", "maintainer-trust", "publisher", "publisher-trust", "reader",
-		"reader-trust", "retrieval", "retrieval-trust", "workload", "workload-trust",
+		"chart-repository-bucket", "decryption", "deployer", "deployer-trust", "encryption", "maintainer",
+		"maintainer-trust", "publisher", "publisher-trust", "reader", "reader-trust", "retrieval", "retrieval-trust",
+		"tagging", "workload", "workload-trust",
 	}
 	if diff := cmp.Diff(want, policies.Names()); diff != "" {
 		t.Errorf("Names (-want +got):\n%s", diff)
