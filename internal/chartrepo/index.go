@@ -311,6 +311,18 @@ func immutable(name, version string) error {
 		"chart %s %s is published with other content", name, version)
 }
 
+// occupied says why a package cannot have its archive where there is one with other bytes: of the same version or, since
+// a file name does not tell where the name ends, of another chart, such as app 1.0.0-2.0.0 and app-1.0.0 2.0.0.
+func occupied(p Package, there []byte) error {
+	other, err := Open(there)
+	if err != nil || other.Name == p.Name && other.Version == p.Version {
+		return immutable(p.Name, p.Version)
+	}
+	return problem.New(problem.Conflict, "change the name or the version of one of the two charts in its Chart.yaml",
+		"chart %s %s and chart %s %s, which is published, are both archived as %s",
+		p.Name, p.Version, other.Name, other.Version, p.Filename())
+}
+
 func wasYanked(e Entry) error {
 	return problem.New(problem.Conflict,
 		"raise the version in Chart.yaml, or take the yank back: pinnace yank --undo "+e.Name+" "+e.Version,

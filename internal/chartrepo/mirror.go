@@ -307,7 +307,7 @@ func (m *mirror) publish(ctx context.Context, to *Repository, found []fetched, c
 	packages := map[string]Package{}
 	for _, f := range found {
 		if known, ok := packages[f.Filename()]; ok && known.Digest != f.Digest {
-			return immutable(f.Name, f.Version)
+			return occupied(f.Package, known.Archive)
 		}
 		packages[f.Filename()] = f.Package
 	}

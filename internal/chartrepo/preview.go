@@ -33,7 +33,7 @@ func (r *Repository) Preview(ctx context.Context, ps []Package) ([]Result, error
 		}
 		o, err := r.store.Get(ctx, ps[i].Filename()) // one that no entry names: a publish that was cut off
 		if err == nil && digest(o.Body) != ps[i].Digest {
-			res.Err = immutable(ps[i].Name, ps[i].Version)
+			res.Err = occupied(ps[i], o.Body)
 		}
 		return unless(objstore.ErrNotFound, err)
 	})

@@ -1,6 +1,8 @@
 package chartrepo_test
 
 import (
+	"bytes"
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,4 +75,32 @@ func outcomes(results []chartrepo.Result) (all []string) {
 		all = append(all, r.Name+" "+r.Version+" "+outcome)
 	}
 	return all
+}
+
+// The archives of two charts can have one name. The second is told so, and the first keeps its version.
+func TestTwoChartsOfOneArchiveName(t *testing.T) {
+	short, long := pack(t, chartYAML("app", "1.0.0-2.0.0")), pack(t, chartYAML("app-1.0.0", "2.0.0"))
+	if short.Filename() != long.Filename() {
+		t.Fatalf("%s and %s", short.Filename(), long.Filename())
+	}
+	for name, r := range repositories(t) {
+		t.Run(name, func(t *testing.T) {
+			if _, err := r.Publish(t.Context(), short); err != nil {
+				t.Fatal(err)
+			}
+			for _, do := range []func(context.Context, []chartrepo.Package) ([]chartrepo.Result, error){
+				r.Preview, r.PublishAll,
+			} {
+				_, err := do(t.Context(), []chartrepo.Package{long})
+				wantProblem(t, err, problem.Conflict, "chart app-1.0.0 2.0.0 and chart app 1.0.0-2.0.0, which is published, "+
+					"are both archived as app-1.0.0-2.0.0.tgz", "name or the version of one of the two")
+			}
+			if archive, err := r.Pull(t.Context(), "app", "1.0.0-2.0.0"); err != nil || !bytes.Equal(archive, short.Archive) {
+				t.Errorf("the first has %d bytes, %v", len(archive), err)
+			}
+			if ix, err := r.Index(t.Context()); err != nil || len(ix.Names()) != 1 {
+				t.Errorf("the index has %v, %v", ix.Names(), err)
+			}
+		})
+	}
 }

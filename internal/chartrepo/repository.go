@@ -145,7 +145,7 @@ func (r *Repository) putArchive(ctx context.Context, p Package) (Entry, error) {
 			case digest(body) == p.Digest:
 				return objstore.Content{}, objstore.ErrUnchanged
 			default:
-				return objstore.Content{}, immutable(p.Name, p.Version)
+				return objstore.Content{}, occupied(p, body)
 			}
 		})
 	if err == nil && p.Provenance != nil {

@@ -156,7 +156,8 @@ func (a *app) newBuilder(ctx context.Context, skipDependencies bool) *chartrepo.
 	})
 }
 
-// refuseTwins finds charts of one name and version with different content: which of them won would be left to chance.
+// refuseTwins finds charts that have one archive's name and different content: which of them won would be left to
+// chance.
 func refuseTwins(charts []*candidate) {
 	seen := map[string]*candidate{}
 	for _, c := range charts {
@@ -164,9 +165,14 @@ func refuseTwins(charts []*candidate) {
 			continue
 		}
 		first, ok := seen[c.Filename()]
-		if !ok {
+		switch {
+		case !ok:
 			seen[c.Filename()] = c
-		} else if first.Digest != c.Digest {
+		case first.Name != c.Name:
+			c.err = problem.New(problem.Conflict, "change the name or the version of one of them in its Chart.yaml",
+				"%s (chart %s %s) and %s (chart %s %s) are both archived as %s", first.path, first.Name, first.Version,
+				c.path, c.Name, c.Version, c.Filename())
+		case first.Digest != c.Digest:
 			c.err = problem.New(problem.Conflict, "raise the version of one of them in Chart.yaml",
 				"%s and %s are both %s %s, with different content", first.path, c.path, c.Name, c.Version)
 		}
