@@ -16,7 +16,7 @@ demo: ## the whole delivery on this machine
 	go run ./cmd/pinnace demo
 
 golden: ## rewrite golden renders and generated references after a wanted change
-	go test ./charts ./internal/cli -update
+	go test ./charts ./internal/cli ./internal/agent/settings -update
 
 fuzz: ## half a minute for each fuzz target
 	./.ci/fuzz 30s

@@ -3,21 +3,17 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/strict"
 )
 
 // Name is what the file is called.
@@ -80,14 +76,8 @@ func Load(path string) (Config, error) {
 // nothing is ignored.
 func Parse(name string, body []byte) (Config, error) {
 	var c Config
-	decoder := yaml.NewDecoder(bytes.NewReader(body))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		text, hint := explain(err)
-		return Config{}, problem.New(problem.Usage, hint, "reading %s: %s", name, text)
-	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return Config{}, problem.New(problem.Usage, "keep one document in it", "reading %s: it has several documents", name)
+	if err := strict.YAML(name, body, &c, "docs/pinnace-yaml.md"); err != nil {
+		return Config{}, err
 	}
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("reading %s: %w", name, err)
@@ -170,28 +160,4 @@ func (r Repository) check(name string) error {
 			name, len(r.Tags), maxTags)
 	}
 	return nil
-}
-
-var unknownField = regexp.MustCompile(`^(line \d+): field (\S+) not found in type config\.(\w+)$`)
-
-// explain makes one line of the decoder's errors, and a hint. Only the first is told: the next may follow from it.
-func explain(err error) (text, hint string) {
-	text = strings.TrimPrefix(err.Error(), "yaml: ")
-	var several *yaml.TypeError
-	if errors.As(err, &several) {
-		text = several.Errors[0]
-	}
-	hint = "correct the line; docs/pinnace-yaml.md lists the fields"
-	if found := unknownField.FindStringSubmatch(text); found != nil {
-		text = found[1] + ": unknown field " + found[2]
-		hint = "use one of: " + strings.Join(fields[found[3]], ", ")
-	}
-	return text, hint
-}
-
-// fields are the names that each mapping may have.
-var fields = map[string][]string{
-	"Config":      {"repositories", "environments"},
-	"Repository":  {"url", "region", "endpoint", "kmsKeyID", "tags"},
-	"Environment": {"repository", "values"},
 }

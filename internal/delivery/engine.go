@@ -88,19 +88,21 @@ func (e *Engine) missing() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, f := range e.feeds {
-		for _, name := range f.missing() {
-			if err := f.why(name); err != nil {
-				return err
-			}
-			return fmt.Errorf("%s gives no item %s", f.Name, name)
+		names := f.missing()
+		if len(names) == 0 {
+			continue
 		}
+		if err := f.why(names[0]); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s gives no item %s", f.Name, names[0])
 	}
 	return nil
 }
 
 // Run delivers until ctx is done, then returns nil. Failures are logged, shown by Status and retried: each source and
-// the sinks with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows. A source that is
-// stuck holds up no other.
+// the sinks with exponential backoff and jitter from 1 s to 1 min, never sooner than the source allows. A source that
+// is stuck holds up no other.
 func (e *Engine) Run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -149,7 +151,7 @@ func (e *Engine) follow(ctx context.Context, f *feed) error {
 			untilFetch = 0
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // a context that is done is how following ends
 }
 
 // pause waits until d has passed or somebody pokes.
@@ -157,12 +159,7 @@ func (e *Engine) pause(ctx context.Context, d time.Duration, poke <-chan struct{
 	waiting, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- e.wait(waiting, d) }()
-	defer func() {
-		cancel()
-		if poked {
-			<-done
-		}
-	}()
+	defer cancel()
 	select {
 	case <-poke:
 		return true, nil
