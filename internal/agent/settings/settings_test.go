@@ -275,3 +275,24 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestGroups(t *testing.T) {
+	s, err := settings.Decode("f", []byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, g := range s.Groups() {
+		names = append(names, g.Name())
+	}
+	want := []string{
+		"appconfig otel/prod/coralogix", "secretsmanager",
+		"secretsmanager in eu-central-1 as arn:aws:iam::222233334444:role/reader (e-1)",
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if followed, pinned := s.Groups()[2].Secrets(); len(followed) != 0 || len(pinned) != 1 {
+		t.Errorf("followed %v, pinned %v", followed, pinned)
+	}
+}
