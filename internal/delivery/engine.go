@@ -124,22 +124,17 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) follow(ctx context.Context, f *feed) error {
 	var untilFetch time.Duration
 	for ctx.Err() == nil {
+		var asks []chan error
+		var polled error
 		if untilFetch <= 0 {
-			var err error
-			if untilFetch, err = e.fetch(ctx, f); err != nil && ctx.Err() == nil {
+			asks = e.takeAsks(f)
+			if untilFetch, polled = e.fetch(ctx, f); polled != nil && ctx.Err() == nil {
 				e.log().LogAttrs(ctx, slog.LevelWarn, "source failed, keeping the last good values",
-					append(failed(err, untilFetch), slog.String("source", f.Name))...)
+					append(failed(polled, untilFetch), slog.String("source", f.Name))...)
 			}
 		}
-		pause := untilFetch
-		if untilApply, err := e.apply(ctx); err != nil {
-			pause = min(pause, untilApply)
-			if _, pending := errors.AsType[*Pending](err); pending {
-				e.log().LogAttrs(ctx, slog.LevelDebug, "sink is about to follow", failed(err, pause)...)
-			} else if ctx.Err() == nil {
-				e.log().LogAttrs(ctx, slog.LevelError, "sink failed, its last good values stay", failed(err, pause)...)
-			}
-		}
+		pause := e.settle(ctx, untilFetch)
+		e.answer(asks, polled)
 		poked, err := e.pause(ctx, pause, f.poke)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -152,6 +147,21 @@ func (e *Engine) follow(ctx context.Context, f *feed) error {
 		}
 	}
 	return nil //nolint:nilerr // a context that is done is how following ends
+}
+
+// settle brings the sinks to what is wanted, says what hinders, and gives the time until that is tried again, at most d.
+func (e *Engine) settle(ctx context.Context, d time.Duration) time.Duration {
+	until, err := e.apply(ctx)
+	if err == nil {
+		return d
+	}
+	d = min(d, until)
+	if _, pending := errors.AsType[*Pending](err); pending {
+		e.log().LogAttrs(ctx, slog.LevelDebug, "sink is about to follow", failed(err, d)...)
+	} else if ctx.Err() == nil {
+		e.log().LogAttrs(ctx, slog.LevelError, "sink failed, its last good values stay", failed(err, d)...)
+	}
+	return d
 }
 
 // pause waits until d has passed or somebody pokes.
@@ -170,15 +180,6 @@ func (e *Engine) pause(ctx context.Context, d time.Duration, poke <-chan struct{
 
 // fetch asks a source and says when to ask it again.
 func (e *Engine) fetch(ctx context.Context, f *feed) (until time.Duration, err error) {
-	e.mu.Lock()
-	asks := f.asks
-	f.asks = nil
-	e.mu.Unlock()
-	defer func() {
-		for _, done := range asks {
-			done <- err
-		}
-	}()
 	answer, err := e.ask(ctx, f.Source)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"time"
 )
@@ -112,7 +113,7 @@ func (f *feed) stale(h held, now time.Time) bool {
 }
 
 // Refresh polls the feed that gives an item now, and waits for the outcome. Callers that come while a poll is under way
-// share the next one. An item that no feed names is no error: there is nothing to refresh. It works while Run does.
+// share the next one. When it returns, the sinks have been brought to what came. An item that no feed names is no error: there is nothing to refresh. It works while Run does.
 func (e *Engine) Refresh(ctx context.Context, item string) error {
 	for _, f := range e.all() {
 		if _, ok := f.want[item]; !ok {
@@ -134,6 +135,44 @@ func (e *Engine) Refresh(ctx context.Context, item string) error {
 		}
 	}
 	return nil
+}
+
+// takeAsks gives those who wait for a poll that begins now.
+func (e *Engine) takeAsks(f *feed) []chan error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	asks := f.asks
+	f.asks = nil
+	return asks
+}
+
+// answer tells those who asked for a poll how it ended, once the sinks have what came.
+func (e *Engine) answer(asks []chan error, err error) {
+	if len(asks) == 0 {
+		return
+	}
+	e.applying.Lock() // somebody else may be at it
+	defer e.applying.Unlock()
+	for _, done := range asks {
+		done <- err
+	}
+}
+
+// Stale says whether the last good value of an item has stood in for longer than its Want allows, and why.
+func (e *Engine) Stale(item string) (why string, stale bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	for _, f := range e.allLocked() {
+		if h, ok := f.items[item]; ok && f.stale(h, now) {
+			return staleText(item, now.Sub(h.confirmed), f.want[item].MaxAge), true
+		}
+	}
+	return "", false
+}
+
+func staleText(item string, age, most time.Duration) string {
+	return fmt.Sprintf("item %s is stale: not confirmed for %v, at most %v are allowed", item, age.Round(time.Second), most)
 }
 
 // all are the feeds as they are followed.

@@ -114,6 +114,12 @@ func TestItemFailsByItself(t *testing.T) {
 		if got := sink.Read()["a"]; got != canary+"-a1" {
 			t.Error("a stale item was taken away")
 		}
+		if why, stale := e.Stale("a"); !stale || why != s.NotReady[0] {
+			t.Errorf("Stale says %v: %s", stale, why)
+		}
+		if why, stale := e.Stale("b"); stale {
+			t.Errorf("Stale says of b: %s", why)
+		}
 		pass(30 * time.Second)
 		if s = e.Status(); !s.Ready || s.Items[0].Age != 0 {
 			t.Errorf("when it is had again: %+v", s)

@@ -152,8 +152,7 @@ func (f *feed) notReady(items []ItemStatus) []string {
 	}
 	for _, item := range items {
 		if item.Stale && !item.Optional {
-			reasons = append(reasons, fmt.Sprintf("item %s is stale: not confirmed for %v, at most %v are allowed", item.Name,
-				time.Duration(item.Age).Round(time.Second), time.Duration(item.MaxAge)))
+			reasons = append(reasons, staleText(item.Name, time.Duration(item.Age), time.Duration(item.MaxAge)))
 		}
 	}
 	slices.Sort(reasons)
