@@ -311,8 +311,8 @@ func immutable(name, version string) error {
 		"chart %s %s is published with other content", name, version)
 }
 
-// occupied says why a package cannot have its archive where there is one with other bytes: of the same version or, since
-// a file name does not tell where the name ends, of another chart, such as app 1.0.0-2.0.0 and app-1.0.0 2.0.0.
+// occupied says why a package cannot have its archive where there is one with other bytes. That is of the same version
+// or, as a file name does not tell where the name ends, of another chart, such as app 1.0.0-2.0.0 and app-1.0.0 2.0.0.
 func occupied(p Package, there []byte) error {
 	other, err := Open(there)
 	if err != nil || other.Name == p.Name && other.Version == p.Version {

@@ -2,14 +2,18 @@ package s3_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
@@ -23,6 +27,10 @@ func TestConditionsAreNeeded(t *testing.T) {
 	for name, change := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
 		"ignores If-Match": func(_ http.ResponseWriter, r *http.Request) bool {
 			r.Header.Del("If-Match")
+			return true
+		},
+		"ignores If-None-Match": func(_ http.ResponseWriter, r *http.Request) bool {
+			r.Header.Del("If-None-Match")
 			return true
 		},
 		"ignores both": func(_ http.ResponseWriter, r *http.Request) bool {
@@ -59,10 +67,9 @@ func TestConditionsAreNeeded(t *testing.T) {
 			if err != nil || string(o.Body) != "kept" {
 				t.Errorf("the object is %q, %v", o.Body, err)
 			}
-			for info := range s.List(t.Context(), "") {
-				if info.Key != "k" {
-					t.Errorf("%s was left", info.Key)
-				}
+			list, err := backend.ListBucket(bucket, nil, gofakes3.ListBucketPage{})
+			if err != nil || len(list.Contents) != 1 {
+				t.Errorf("%d objects are there, %v; want the one that was", len(list.Contents), err)
 			}
 		})
 	}
@@ -78,34 +85,48 @@ func refuse(header string) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
-// The question is asked once by each store, before its first write, and leaves nothing.
+// The questions are asked once by each store, before its first write. They leave one object without content in each
+// repository, which no reader sees and no later question changes.
 func TestProbeIsAskedOnce(t *testing.T) {
 	f := newFront(t)
 	var mu sync.Mutex
-	asked := 0
+	var asked []string
 	inner := f.inner
 	f.inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := httptest.NewRecorder()
+		inner.ServeHTTP(recorder, r)
 		if strings.HasSuffix(r.URL.Path, "-probe") {
 			mu.Lock()
 			defer mu.Unlock()
-			asked++
+			asked = append(asked, fmt.Sprint(r.Method, " ", recorder.Code))
 		}
-		inner.ServeHTTP(w, r)
+		maps.Copy(w.Header(), recorder.Header())
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(recorder.Body.Bytes())
 	})
-	s := s3.New(f.client(t), bucket, "p")
-	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, objstore.ErrNotFound) || asked != 0 {
-		t.Errorf("a reader asked %d times: %v", asked, err)
-	}
-	for _, key := range []string{"a", "b"} {
-		if _, err := s.With(s3.Attributes{}).Create(t.Context(), key, objstore.Content{}); err != nil {
-			t.Error(err)
+	for _, want := range [][]string{{"PUT 412", "PUT 200", "PUT 412"}, {"PUT 412", "PUT 412"}} {
+		asked = nil
+		s := s3.New(f.client(t), bucket, "p")
+		if _, err := s.Get(t.Context(), "none"); !errors.Is(err, objstore.ErrNotFound) || len(asked) != 0 {
+			t.Errorf("a reader asked %v: %v", asked, err)
 		}
-	}
-	if asked != 1 {
-		t.Errorf("asked %d times", asked)
-	}
-	if _, err := f.store.HeadObject(bucket, "p/.pinnace-probe"); err == nil {
-		t.Error("the probe left an object")
+		for range 2 {
+			if _, err := s.With(s3.Attributes{}).Create(t.Context(), "k"+rand.Text(), objstore.Content{}); err != nil {
+				t.Error(err)
+			}
+		}
+		if diff := cmp.Diff(want, asked); diff != "" {
+			t.Errorf("asked (-want +got):\n%s", diff)
+		}
+		o, err := f.store.HeadObject(bucket, "p/.pinnace-probe")
+		if err != nil || o.Size != 0 {
+			t.Fatalf("%+v, %v", o, err)
+		}
+		for info := range s.List(t.Context(), "") {
+			if !strings.HasPrefix(info.Key, "k") {
+				t.Errorf("a reader sees %s", info.Key)
+			}
+		}
 	}
 }
 
