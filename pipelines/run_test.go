@@ -45,7 +45,7 @@ func shell(t *testing.T, dir, script string, env map[string]string, flags ...str
 func machine(a *account, home string) map[string]string {
 	env := map[string]string{
 		"PATH": os.Getenv("PATH"), "HOME": home,
-		"AWS_ENDPOINT_URL": a.URL(), "AWS_ENDPOINT_URL_STS": a.URL(), // the SDK asks the second one for web identities
+		"AWS_ENDPOINT_URL": a.URL(),
 	}
 	for _, pair := range os.Environ() {
 		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "GO") {

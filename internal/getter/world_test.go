@@ -210,7 +210,6 @@ func pod(t *testing.T, w *world) {
 	}
 	unset(t, "AWS_ACCESS_KEY_ID")
 	unset(t, "AWS_SECRET_ACCESS_KEY")
-	t.Setenv("AWS_ENDPOINT_URL_STS", *w.client.Options().BaseEndpoint) // the SDK's chain does not heed AWS_ENDPOINT_URL
 	t.Setenv("AWS_ROLE_ARN", *role.Role.Arn)
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
 	w.seen()

@@ -61,7 +61,9 @@ func Person(ctx context.Context, o Options) (aws.Config, error) {
 	if o.HTTPClient != nil {
 		load = append(load, config.WithHTTPClient(o.HTTPClient))
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	whole := new(aws.Config)
+	cfg, err := config.LoadDefaultConfig(ctx, append(load, atEndpoint(whole)...)...)
+	*whole = cfg
 	if err != nil {
 		return aws.Config{}, problem.New(problem.Denied, "check the profile with: aws configure list",
 			"loading the AWS configuration: %w", err)
