@@ -140,7 +140,7 @@ func (f Fault) refusal(service string) *api.Error {
 		switch service {
 		case "s3":
 			return api.Errorf("SlowDown", http.StatusServiceUnavailable, "Please reduce your request rate.")
-		case "appconfig":
+		case "appconfig", "eks-auth":
 			return api.Errorf("ThrottlingException", http.StatusTooManyRequests, "Rate exceeded")
 		case "secretsmanager":
 			return api.Errorf("ThrottlingException", http.StatusBadRequest, "Rate exceeded")
@@ -148,7 +148,7 @@ func (f Fault) refusal(service string) *api.Error {
 		return api.Errorf("Throttling", http.StatusBadRequest, "Rate exceeded")
 	case unavailable:
 		switch service {
-		case "appconfig":
+		case "appconfig", "eks-auth":
 			return api.Errorf("InternalServerException", http.StatusInternalServerError, "An internal error occurred.")
 		case "secretsmanager":
 			return api.Errorf("InternalServiceError", http.StatusInternalServerError, "An internal error occurred.")

@@ -17,6 +17,7 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam/awsquery"
+	"github.com/pinnace-dev/pinnace/localaws/internal/podidentity"
 	"github.com/pinnace-dev/pinnace/localaws/internal/sigv4"
 )
 
@@ -57,6 +58,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // authenticate finds the service and establishes who calls, and reads the body: much of it only from those who have
 // keys. The service's name is known even when the caller is refused, so that the refusal can be written in its format.
 func (s *Server) authenticate(c *api.Call) (service string, refusal *api.Error) {
+	if podidentity.Asked(c.Request) { // whose Authorization is a token
+		return "eks-auth", nil
+	}
 	signature, parseErr := sigv4.Parse(c.Request)
 	var credential iam.Credential
 	limit := int64(maxUnsignedBody)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/pinnace-dev/pinnace/localaws/internal/podidentity"
 )
 
 // Issuer is an OpenID Connect issuer on its own loopback port, such as a cluster or a pipeline is: it serves a
@@ -77,6 +79,16 @@ func (i *Issuer) ServiceAccountToken(namespace, serviceAccount string) (string, 
 	return i.Token("system:serviceaccount:"+namespace+":"+serviceAccount, "sts.amazonaws.com", 24*time.Hour,
 		map[string]any{"kubernetes.io": map[string]any{
 			"namespace": namespace, "serviceaccount": map[string]string{"name": serviceAccount},
+		}})
+}
+
+// PodIdentityToken signs the token that a kubelet projects into a pod for EKS Pod Identity: a day long, bound to the
+// pod, for pods.eks.amazonaws.com.
+func (i *Issuer) PodIdentityToken(namespace, serviceAccount, pod string) (string, error) {
+	return i.Token("system:serviceaccount:"+namespace+":"+serviceAccount, podidentity.Audience, 24*time.Hour,
+		map[string]any{"kubernetes.io": map[string]any{
+			"namespace": namespace, "serviceaccount": map[string]string{"name": serviceAccount},
+			"pod": map[string]string{"name": pod, "uid": rand.Text()},
 		}})
 }
 

@@ -1,5 +1,5 @@
-// Package localaws is the part of AWS that pinnace touches, on one loopback port: S3, STS with OpenID Connect, IAM,
-// Secrets Manager, AppConfig and AppConfigData. It speaks the real protocols to any AWS client, checks every
+// Package localaws is the part of AWS that pinnace touches, on one loopback port: S3, STS with OpenID Connect, the agent
+// of EKS Pod Identity, IAM, Secrets Manager, AppConfig and AppConfigData. It speaks the real protocols to any AWS client, checks every
 // signature and authorises every call by the policies that were put into it. It is made to be as unkind as AWS: what
 // AWS refuses, it refuses, with AWS's own codes; what it does not emulate, it refuses too.
 //
@@ -23,6 +23,7 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/appconfig"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
+	"github.com/pinnace-dev/pinnace/localaws/internal/podidentity"
 	"github.com/pinnace-dev/pinnace/localaws/internal/s3"
 	"github.com/pinnace-dev/pinnace/localaws/internal/secretsmanager"
 	"github.com/pinnace-dev/pinnace/localaws/internal/sts"
@@ -61,6 +62,7 @@ type Server struct {
 	cfg      Config
 	iam      *iam.Service
 	services map[string]api.Handler // by the service name of the credential scope
+	pods     *podidentity.Service   // among the services, as eks-auth
 	faults   faults
 	calls    counter
 
@@ -80,8 +82,13 @@ func New(cfg Config) (*Server, error) {
 	secrets := secretsmanager.New(secretsmanager.Config{
 		Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Rand: cfg.Rand, Log: cfg.Log,
 	})
-	return &Server{cfg: cfg, iam: directory, services: map[string]api.Handler{
+	pods := podidentity.New(podidentity.Config{
+		Clock: cfg.Now, Directory: directory, HTTPClient: cfg.HTTPClient, Account: cfg.Account, Region: cfg.Region,
+		Log: cfg.Log,
+	})
+	return &Server{cfg: cfg, iam: directory, pods: pods, services: map[string]api.Handler{
 		"iam":            directory,
+		"eks-auth":       pods,
 		"secretsmanager": secrets,
 		"s3": s3.New(s3.Config{
 			Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,

@@ -136,7 +136,7 @@ func refuse(service string, f failure) *api.Error {
 		return api.Errorf(r.s3, r.s3Status, "%s", r.text)
 	case "sts", "iam":
 		return api.Errorf(r.query, http.StatusForbidden, "%s", r.text)
-	case "secretsmanager":
+	case "secretsmanager", "eks-auth":
 		return api.Errorf(r.json, http.StatusBadRequest, "%s", r.text)
 	default:
 		return api.Errorf(r.json, http.StatusForbidden, "%s", r.text)

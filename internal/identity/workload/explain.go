@@ -1,15 +1,10 @@
 package workload
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
@@ -46,30 +41,9 @@ func sessionHint(err error) string {
 	return ""
 }
 
-// explained are credentials whose failures say what to do.
-type explained struct {
-	provider aws.CredentialsProvider
-	facts    facts
-}
-
-// facts are what is known of an identity.
-type facts struct {
-	role, region string
-	token        tokenFile
-}
-
-// Retrieve makes errors of kind Denied, or Failed when STS gave no answer, unless ctx is done.
-func (e *explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	c, err := e.provider.Retrieve(ctx)
-	if err == nil || ctx.Err() != nil {
-		return c, err
-	}
-	return c, e.facts.explain(err)
-}
-
-// explain names what a failed AssumeRoleWithWebIdentity means. It reads the token's claims, unverified, for the message
-// alone; the token itself is never shown.
-func (f facts) explain(err error) error {
+// explainWebIdentity names what a failed AssumeRoleWithWebIdentity means. It reads the token's claims, unverified, for
+// the message alone; the token itself is never shown.
+func (f facts) explainWebIdentity(err error) error {
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return problem.New(problem.Denied, e.hint, "reading the web identity token of role %s: %w", f.role, e)
 	}
@@ -77,16 +51,15 @@ func (f facts) explain(err error) error {
 	if host, ok := awserr.Unreachable(err); ok {
 		kind, hint = problem.Failed, awserr.ReachHint("sts", f.region, host)
 	} else {
-		hint = f.hint(err, f.token.claims())
+		hint = f.webIdentityHint(err, f.token.claims())
 	}
 	return problem.New(kind, hint, "assuming role %s: %w", f.role, awserr.Short(err))
 }
 
-func (f facts) hint(err error, c claims) string {
+func (f facts) webIdentityHint(err error, c claims) string {
 	provider := fmt.Sprintf("the IAM OIDC provider of issuer %s in the account of %s", c.issuer(), f.role)
 	if c.broken {
-		return fmt.Sprintf("%s does not hold a token (a JSON web token); check AWS_WEB_IDENTITY_TOKEN_FILE and the pod's "+
-			"projected volume", string(f.token))
+		return f.token.noToken()
 	}
 	switch awserr.Code(err) {
 	case "AccessDenied", "AccessDeniedException":
@@ -94,7 +67,7 @@ func (f facts) hint(err error, c claims) string {
 			c.audience(), c.issuer())
 	case "ExpiredTokenException", "ExpiredToken":
 		return fmt.Sprintf("the token in %s expired at %s; mount it as a projected volume, which the kubelet renews, and "+
-			"check the node's clock", string(f.token), c.expiry())
+			"check the node's clock", f.token.path, c.expiry())
 	case "InvalidIdentityToken":
 		if strings.Contains(awserr.Short(err).Error(), "audience") {
 			return fmt.Sprintf("the token has aud %s; mount one with the audience that %s and the trust policy of the role "+
@@ -119,48 +92,12 @@ func (f facts) hint(err error, c claims) string {
 		c.audience(), c.issuer(), f.role)
 }
 
-// tokenFile is the path of a web identity token.
-type tokenFile string
-
-// tokenError says that there is no token to send.
-type tokenError struct {
-	hint string
-	err  error
-}
-
-func (e *tokenError) Error() string { return e.err.Error() }
-func (e *tokenError) Unwrap() error { return e.err }
-
-// GetIdentityToken reads the token as it is now.
-func (t tokenFile) GetIdentityToken() ([]byte, error) {
-	data, err := os.ReadFile(string(t))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, &tokenError{err: err, hint: "AWS_WEB_IDENTITY_TOKEN_FILE names a file that is not mounted; " +
-			"check the pod's projected volume and that EKS's webhook changed the pod"}
-	case errors.Is(err, fs.ErrPermission):
-		return nil, &tokenError{err: err, hint: "let the user of this process read it: set fsGroup in the pod's " +
-			"security context"}
-	case err != nil:
-		return nil, &tokenError{err: err, hint: "check AWS_WEB_IDENTITY_TOKEN_FILE"}
-	}
-	if data = []byte(strings.TrimSpace(string(data))); len(data) == 0 {
-		return nil, &tokenError{err: fmt.Errorf("%s is empty", string(t)), hint: "check the pod's projected volume"}
-	}
-	return data, nil
-}
-
-func (t tokenFile) claims() claims {
-	data, err := t.GetIdentityToken()
-	if err != nil {
-		return claims{}
-	}
-	return parseClaims(string(data))
-}
-
 func when(seconds float64) string {
-	if seconds <= 0 || seconds > 1<<40 {
+	if !plausible(seconds) {
 		return unknown
 	}
 	return time.Unix(int64(seconds), 0).UTC().Format(time.RFC3339)
 }
+
+// plausible says whether a claim can be a time.
+func plausible(seconds float64) bool { return seconds > 0 && seconds <= 1<<40 }

@@ -17,7 +17,7 @@ func TestDoneContextIsNotDenied(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := (&explained{provider: provider, facts: facts{role: "r", region: "eu-west-1"}}).Retrieve(ctx)
+	_, err := (&explained{provider: provider, explain: facts{role: "r", region: "eu-west-1"}.explainWebIdentity}).Retrieve(ctx)
 	if !errors.Is(err, context.Canceled) || problem.KindOf(err) != problem.Failed || problem.HintOf(err) != "" {
 		t.Errorf("error %v of kind %d, hint %q", err, problem.KindOf(err), problem.HintOf(err))
 	}

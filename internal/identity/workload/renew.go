@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,12 +26,19 @@ type Renewal struct {
 // A role that was deleted and made again denies its old sessions everything, which looks like a missing permission. So
 // the third denial in a row causes an exchange, too, then the sixth, the twelfth and so on: a permission that is really
 // missing costs few exchanges.
+//
+// Where cfg is of an assumed role (Assume), the credentials that assume it may be the dead ones: they go, too, when it
+// was STS that refused them, and after the denials, which either role can cause.
 func (r *Renewal) After(cfg aws.Config, err error) {
 	switch code := awserr.Code(err); {
 	case err == nil:
 		*r = Renewal{}
 	case code == "ExpiredToken", code == "ExpiredTokenException", code == "InvalidClientTokenId",
 		code == "UnrecognizedClientException":
+		if _, ok := errors.AsType[*exchangeError](err); ok {
+			invalidateBases(cfg) // it was they who were refused: there are none of cfg's own
+			return
+		}
 		invalidate(cfg)
 	case strings.HasPrefix(code, "AccessDenied"):
 		r.denied++
@@ -40,12 +48,21 @@ func (r *Renewal) After(cfg aws.Config, err error) {
 		if r.denied == r.next {
 			r.next *= 2
 			invalidate(cfg)
+			invalidateBases(cfg)
 		}
 	}
 }
 
 func invalidate(cfg aws.Config) {
-	if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
+	if cache, ok := cfg.Credentials.(interface{ Invalidate() }); ok {
 		cache.Invalidate()
+	}
+}
+
+// invalidateBases is for the credentials by which those of cfg are come by.
+func invalidateBases(cfg aws.Config) {
+	f, _ := factsOf(cfg)
+	for of := &f; of != nil && of.base != nil; of = of.from {
+		of.base.Invalidate()
 	}
 }

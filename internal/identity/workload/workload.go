@@ -1,11 +1,10 @@
-// Package workload makes the AWS configuration of a workload from the web identity of its pod and from nothing else.
-// The SDK's own chain is not linked, so that a program which imports this package alone cannot fall through to wider
+// Package workload makes the AWS configuration of a workload from the identity of its pod and from nothing else: web
+// identity (IRSA) or EKS Pod Identity, and from there roles that are assumed. The SDK's own chain is not linked, so that a program which imports this package alone cannot fall through to wider
 // credentials, such as those of the node.
 package workload
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -13,11 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -27,24 +22,29 @@ const callTimeout = 15 * time.Second
 
 // Options are what a configuration is made of.
 type Options struct {
-	Getenv     func(string) string // the whole environment
-	HTTPClient aws.HTTPClient      // for every call; nil is the SDK's own, with a time-out of 15 s for a whole call
-	// AllowStatic lets AWS_ACCESS_KEY_ID and its kin count when there is no web identity.
+	Getenv func(string) string // the whole environment
+	// HTTPClient is for every call. Nil is the SDK's own, with a time-out of 15 s for a whole call, and for the agent of
+	// Pod Identity one that uses no proxy, with a time-out of 5 s.
+	HTTPClient aws.HTTPClient
+	// AllowStatic lets AWS_ACCESS_KEY_ID and its kin count when the pod has no identity.
 	AllowStatic bool
 }
 
 // Config makes a configuration from these variables alone:
 //
 //	AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE      the web identity; the file is read again at each exchange
+//	AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
+//	                                               EKS Pod Identity, when there is no web identity; the file likewise
 //	AWS_ROLE_SESSION_NAME, else HOSTNAME           what CloudTrail calls the session; optional
 //	AWS_REGION, else AWS_DEFAULT_REGION            needed
 //	AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>   where the services are; optional
 //	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN    only with AllowStatic
 //
-// There is no fallback to shared files or the instance metadata service: on a node's network that would be the node's
+// A pod that has both identities uses its web identity, as the SDK does; what is incomplete is an error, and there is no
+// fallback from one to the other, nor to shared files (AWS_PROFILE) or the instance metadata service: on a node's network that would be the node's
 // role, which is wider. A region or an endpoint that is missing or wrong is an error of kind Usage, an identity that is
-// missing is Denied. Later on the credentials fail with Denied, too, or with Failed when STS cannot be reached. No call
-// is made here.
+// missing is Denied. Later on the credentials fail with Denied, too, or with Failed when STS or the agent cannot be
+// reached. No call is made here.
 //
 // An endpoint of scheme http is taken for this machine only: the token would travel in clear.
 func Config(_ context.Context, o Options) (aws.Config, error) {
@@ -63,12 +63,12 @@ func Config(_ context.Context, o Options) (aws.Config, error) {
 		}
 		cfg.BaseEndpoint = &base
 	}
-	provider, err := workloadCredentials(cfg, o)
+	provider, f, err := choose(cfg, o)
 	if err != nil {
 		return aws.Config{}, err
 	}
-	cfg.Credentials = aws.NewCredentialsCache(provider)
-	return cfg, nil
+	cfg.Credentials = hold(provider)
+	return withFacts(cfg, f), nil
 }
 
 // regionOf finds the region. What is no region would become part of a host name, and the failure would blame another.
@@ -107,50 +107,6 @@ func sessionName(getenv func(string) string) string {
 		return ""
 	}
 	return name[:min(len(name), most)]
-}
-
-// workloadCredentials chooses where the credentials come from; there is no fallback from one to the next.
-func workloadCredentials(cfg aws.Config, o Options) (aws.CredentialsProvider, error) {
-	role, file := o.Getenv("AWS_ROLE_ARN"), o.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
-	id := o.Getenv("AWS_ACCESS_KEY_ID")
-	const annotate = "annotate the service account with eks.amazonaws.com/role-arn and start the pod again, " +
-		"so that EKS's webhook sets both"
-	switch {
-	case role != "" && file != "":
-		retriever := tokenFile(file)
-		provider := stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(cfg), role, retriever,
-			func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName = sessionName(o.Getenv) })
-		return &explained{provider: provider, facts: facts{role: role, token: retriever, region: cfg.Region}}, nil
-	case role != "":
-		return nil, problem.New(problem.Denied, annotate,
-			"AWS_ROLE_ARN is set (%s) but AWS_WEB_IDENTITY_TOKEN_FILE is not", role)
-	case file != "":
-		return nil, problem.New(problem.Denied, annotate, "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not")
-	case id != "" && o.AllowStatic:
-		return credentials.NewStaticCredentialsProvider(id, o.Getenv("AWS_SECRET_ACCESS_KEY"),
-			o.Getenv("AWS_SESSION_TOKEN")), nil
-	case id != "":
-		return nil, problem.New(problem.Denied, "use a web identity: "+annotate,
-			"static keys in AWS_ACCESS_KEY_ID are refused for a workload")
-	}
-	return nil, problem.New(problem.Denied, annotate,
-		"no web identity: AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE are not set")
-}
-
-// Caller is who AWS takes us for.
-type Caller struct {
-	Account string // twelve digits
-	ARN     string // of the session or the user
-	UserID  string
-}
-
-// WhoAmI asks sts:GetCallerIdentity, which needs no permission.
-func WhoAmI(ctx context.Context, cfg aws.Config) (Caller, error) {
-	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return Caller{}, fmt.Errorf("asking AWS who we are: %w", awserr.Short(Explain(err)))
-	}
-	return Caller{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId)}, nil
 }
 
 // endpoints lets the service clients find AWS_ENDPOINT_URL_<SERVICE> in the injected environment.

@@ -306,10 +306,10 @@ func TestEnvironment(t *testing.T) {
 			name: "no token", env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", ""}, text: role,
 			hint: "eks.amazonaws.com/role-arn",
 		},
-		{name: "nothing", env: static[:4], text: "no web identity", hint: "eks.amazonaws.com/role-arn"},
+		{name: "nothing", env: static[:4], text: "no identity: neither web identity", hint: "eks.amazonaws.com/role-arn"},
 		{
 			name: "static keys", env: static, text: "static keys in AWS_ACCESS_KEY_ID are refused",
-			hint: "use a web identity",
+			hint: "use the pod's own identity",
 		},
 		{name: "static keys allowed", env: static, allow: true},
 		{

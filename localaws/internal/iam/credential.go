@@ -23,7 +23,8 @@ type Credential struct {
 type session struct {
 	credential Credential
 	tags       map[string]string
-	policy     string // the session policy, empty when there is none
+	transitive map[string]string // those of the tags that go on to sessions which this one assumes
+	policy     string            // the session policy, empty when there is none
 }
 
 // forgetAfter is how long an expired session is still known, so that its caller learns that the token has expired.
@@ -64,6 +65,14 @@ func (s *Service) Credential(accessKeyID string) (Credential, bool) {
 func (s *Service) Issue(
 	r Role, sessionName string, ttl time.Duration, tags map[string]string, sessionPolicy string,
 ) Credential {
+	return s.IssueTransitive(r, sessionName, ttl, tags, nil, sessionPolicy)
+}
+
+// IssueTransitive makes a session that has further tags which are transitive: each session that it assumes has them
+// too.
+func (s *Service) IssueTransitive(
+	r Role, sessionName string, ttl time.Duration, tags, transitive map[string]string, sessionPolicy string,
+) Credential {
 	now := s.now()
 	c := Credential{
 		AccessKeyID:     s.id("ASIA", 16),
@@ -73,13 +82,27 @@ func (s *Service) Issue(
 		Expires:         now.Add(ttl),
 	}
 	c.Principal.AccessKeyID = c.AccessKeyID
+	all := maps.Clone(transitive)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, tags)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.sessions, func(_ string, old session) bool {
 		return now.Sub(old.credential.Expires) > forgetAfter
 	})
-	s.sessions[c.AccessKeyID] = session{credential: c, tags: maps.Clone(tags), policy: sessionPolicy}
+	s.sessions[c.AccessKeyID] = session{
+		credential: c, tags: all, transitive: maps.Clone(transitive), policy: sessionPolicy,
+	}
 	return c
+}
+
+// TransitiveTags are those that a session hands on; nil when there are none.
+func (s *Service) TransitiveTags(accessKeyID string) map[string]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.sessions[accessKeyID].transitive)
 }
 
 func (s *Service) sessionPrincipal(r Role, name string) api.Principal {

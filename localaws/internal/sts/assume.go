@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -124,12 +125,17 @@ func (s *Service) assumeRole(c *api.Call, form url.Values) (any, *api.Error) {
 	if err != nil {
 		return nil, err
 	}
+	inherited := s.directory.TransitiveTags(c.Principal.AccessKeyID)
+	all, err := withInherited(tags, inherited)
+	if err != nil {
+		return nil, err
+	}
 	role, ok := s.directory.Role(r.roleARN)
 	if !ok {
 		return nil, api.Errorf("AccessDenied", http.StatusForbidden,
 			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", c.Principal.ARN, r.roleARN)
 	}
-	if err := s.directory.AllowAssume(c, role, tags, condition); err != nil {
+	if err := s.directory.AllowAssume(c, role, all, condition); err != nil {
 		return nil, err
 	}
 	if c.Principal.Kind == api.Session && r.duration > maxChained {
@@ -139,7 +145,23 @@ func (s *Service) assumeRole(c *api.Call, form url.Values) (any, *api.Error) {
 	if err := r.within(role); err != nil {
 		return nil, err
 	}
-	return newResult(r, s.directory.Issue(role, r.sessionName, r.duration, tags, r.policy)), nil
+	return newResult(r, s.directory.IssueTransitive(role, r.sessionName, r.duration, tags, inherited, r.policy)), nil
+}
+
+// withInherited adds the transitive tags of the calling session, which the request may not set anew.
+func withInherited(tags, inherited map[string]string) (map[string]string, *api.Error) {
+	all := maps.Clone(tags)
+	for key, value := range inherited {
+		for own := range tags {
+			if strings.EqualFold(own, key) {
+				return nil, api.Errorf("InvalidParameterValue", http.StatusBadRequest,
+					"One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "+
+						"from the calling session.")
+			}
+		}
+		all[key] = value
+	}
+	return all, nil
 }
 
 func sessionTags(form url.Values) (map[string]string, *api.Error) {

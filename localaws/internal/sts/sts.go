@@ -4,7 +4,8 @@
 //
 // Where it differs from AWS, on purpose: an issuer on a loopback host may be served over http, and parameters that
 // would change what a session may do, but that localaws does not implement (PolicyArns, MFA, source identity,
-// transitive tags), are refused instead of ignored.
+// requested transitive tags), are refused instead of ignored. Tags that are transitive already, as those of EKS Pod
+// Identity are, go on to the next session.
 package sts
 
 import (
@@ -15,6 +16,7 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam/awsquery"
+	"github.com/pinnace-dev/pinnace/localaws/internal/oidc"
 )
 
 const (
@@ -38,7 +40,7 @@ type Service struct {
 	clock     api.Clock
 	directory *iam.Service
 	account   string
-	keys      *keyring
+	keys      *oidc.Keyring
 	log       *slog.Logger
 }
 
@@ -53,7 +55,7 @@ func New(cfg Config) *Service {
 		clock:     cfg.Clock,
 		directory: cfg.Directory,
 		account:   cfg.Account,
-		keys:      newKeyring(cfg.HTTPClient, cfg.Clock),
+		keys:      oidc.NewKeyring(cfg.HTTPClient, cfg.Clock),
 		log:       cfg.Log,
 	}
 }

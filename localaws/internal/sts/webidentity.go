@@ -9,15 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/versity/versitygw/iamapi/policy"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/oidc"
 )
-
-// algorithms are those that AWS takes: signatures by public keys. "none" and keyed hashes are not among them.
-var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
 
 const (
 	minToken = 4 // characters
@@ -60,7 +57,7 @@ func (s *Service) verify(ctx context.Context, raw string) (policy.WebIdentityCon
 		return none, validationError("1 validation error detected: Value at 'webIdentityToken' failed to satisfy "+
 			"constraint: Member must have length between %d and %d", minToken, maxToken)
 	}
-	token, err := jwt.ParseSigned(raw, algorithms)
+	token, err := jwt.ParseSigned(raw, oidc.Algorithms)
 	if err != nil {
 		return none, invalidToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an " +
 			"Access Token)")
@@ -96,26 +93,18 @@ func (s *Service) verify(ctx context.Context, raw string) (policy.WebIdentityCon
 func (s *Service) checkSignature(
 	ctx context.Context, token *jwt.JSONWebToken, issuer string,
 ) (map[string]any, *api.Error) {
-	header := token.Headers[0]
-	keys, err := s.keys.find(ctx, issuer, header.KeyID)
-	if errors.Is(err, errUnreachable) {
+	claims, err := s.keys.Claims(ctx, token, issuer)
+	switch {
+	case errors.Is(err, oidc.ErrUnreachable):
 		return nil, api.Errorf("IDPCommunicationError", http.StatusBadRequest, "The identity provider could not be "+
 			"reached because of a temporary problem: %v", err)
-	}
-	if err != nil {
+	case errors.Is(err, oidc.ErrSignature):
+		return nil, invalidToken("The signature of the web identity token could not be verified")
+	case err != nil:
 		return nil, invalidToken("Couldn't retrieve verification key from your identity provider, please reference " +
 			"AssumeRoleWithWebIdentity documentation for requirements: " + err.Error())
 	}
-	for _, key := range keys {
-		var claims map[string]any
-		if key.Algorithm != "" && key.Algorithm != header.Algorithm {
-			continue
-		}
-		if token.Claims(key.Key, &claims) == nil {
-			return claims, nil
-		}
-	}
-	return nil, invalidToken("The signature of the web identity token could not be verified")
+	return claims, nil
 }
 
 // checkClaims asks for the claims that AWS requires and checks the times, without any leeway.

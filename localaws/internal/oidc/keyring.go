@@ -1,4 +1,5 @@
-package sts
+// Package oidc verifies tokens against the keys that their issuer publishes, as OpenID Connect Discovery 1.0 says.
+package oidc
 
 import (
 	"context"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
@@ -25,15 +27,21 @@ const (
 	maxRedirects = 3
 )
 
-// errUnreachable means that asking again later may help: no connection, a timeout, or a failure of the issuer.
-var errUnreachable = errors.New("identity provider unreachable")
+// Algorithms are those that AWS takes: signatures by public keys. "none" and keyed hashes are not among them.
+var Algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
+
+// ErrUnreachable means that asking again later may help: no connection, a timeout, or a failure of the issuer.
+var ErrUnreachable = errors.New("identity provider unreachable")
+
+// ErrSignature means that none of the issuer's keys has signed the token.
+var ErrSignature = errors.New("the signature could not be verified")
 
 var errRedirect = errors.New("refusing a redirect")
 
-// keyring holds the public keys of issuers, fetched as OpenID Connect Discovery 1.0 says: the document at
+// Keyring holds the public keys of issuers, fetched as OpenID Connect Discovery 1.0 says: the document at
 // <issuer>/.well-known/openid-configuration names the issuer itself and jwks_uri, where the keys are. It is safe for
 // concurrent use.
-type keyring struct {
+type Keyring struct {
 	client *http.Client
 	clock  api.Clock
 
@@ -46,7 +54,9 @@ type keySet struct {
 	fetched time.Time
 }
 
-func newKeyring(client *http.Client, clock api.Clock) *keyring {
+// NewKeyring makes an empty Keyring. A nil client means one of its own; redirects are followed only to URLs that an
+// issuer may have.
+func NewKeyring(client *http.Client, clock api.Clock) *Keyring {
 	own := http.Client{}
 	if client != nil {
 		own = *client
@@ -60,12 +70,33 @@ func newKeyring(client *http.Client, clock api.Clock) *keyring {
 		}
 		return nil
 	}
-	return &keyring{client: &own, clock: clock, sets: map[string]keySet{}}
+	return &Keyring{client: &own, clock: clock, sets: map[string]keySet{}}
+}
+
+// Claims gives all claims of a token that one of the issuer's keys has signed. It checks nothing else about them. The
+// error is ErrSignature, ErrUnreachable when asking again may help, or another when the issuer does not publish keys as
+// it should.
+func (k *Keyring) Claims(ctx context.Context, token *jwt.JSONWebToken, issuer string) (map[string]any, error) {
+	header := token.Headers[0]
+	keys, err := k.find(ctx, issuer, header.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		var claims map[string]any
+		if key.Algorithm != "" && key.Algorithm != header.Algorithm {
+			continue
+		}
+		if token.Claims(key.Key, &claims) == nil {
+			return claims, nil
+		}
+	}
+	return nil, ErrSignature
 }
 
 // find gives the keys of an issuer that a token's kid may mean: all of them when it has none. Keys that are held are
 // used for some minutes, and fetched again at once when the kid is not among them, for issuers rotate their keys.
-func (k *keyring) find(ctx context.Context, issuer, kid string) ([]jose.JSONWebKey, error) {
+func (k *Keyring) find(ctx context.Context, issuer, kid string) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
 	held, ok := k.sets[issuer]
 	k.mu.Unlock()
@@ -97,7 +128,7 @@ func (s keySet) named(kid string) []jose.JSONWebKey {
 	return named
 }
 
-func (k *keyring) fetch(ctx context.Context, issuer string) (keySet, error) {
+func (k *Keyring) fetch(ctx context.Context, issuer string) (keySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	var discovery struct {
@@ -133,7 +164,7 @@ func signingKeys(published []json.RawMessage) []jose.JSONWebKey {
 }
 
 // get reads a JSON document of bounded size into v.
-func (k *keyring) get(ctx context.Context, address string, v any) error {
+func (k *Keyring) get(ctx context.Context, address string, v any) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return fmt.Errorf("parsing the URL: %w", err)
@@ -150,18 +181,18 @@ func (k *keyring) get(ctx context.Context, address string, v any) error {
 	case errors.Is(err, errRedirect):
 		return fmt.Errorf("asking for %s: %w", address, err)
 	case err != nil:
-		return fmt.Errorf("%w: %w", errUnreachable, err)
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch {
 	case response.StatusCode >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: %s answered %s", errUnreachable, address, response.Status)
+		return fmt.Errorf("%w: %s answered %s", ErrUnreachable, address, response.Status)
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s answered %s", address, response.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxDiscovery+1))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUnreachable, err)
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if len(body) > maxDiscovery {
 		return fmt.Errorf("%s answered more than %d bytes", address, maxDiscovery)
