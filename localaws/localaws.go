@@ -1,7 +1,7 @@
-// Package localaws is the part of AWS that pinnace touches, on one loopback port: S3, STS with OpenID Connect, the agent
-// of EKS Pod Identity, IAM, Secrets Manager, AppConfig and AppConfigData. It speaks the real protocols to any AWS client, checks every
-// signature and authorises every call by the policies that were put into it. It is made to be as unkind as AWS: what
-// AWS refuses, it refuses, with AWS's own codes; what it does not emulate, it refuses too.
+// Package localaws is the part of AWS that pinnace touches, on one loopback port: S3, STS with OpenID Connect, the
+// agent of EKS Pod Identity, IAM, Secrets Manager, AppConfig and AppConfigData. It speaks the real protocols to any AWS
+// client, checks every signature and authorises every call by the policies that were put into it. It is made to be as
+// unkind as AWS: what AWS refuses, it refuses, with AWS's own codes; what it does not emulate, it refuses too.
 //
 // Everything is in memory and gone with the process. It is for tests and demonstrations, not for serving anybody.
 package localaws

@@ -22,8 +22,8 @@ func (s *Server) PodIdentityURL() string {
 }
 
 // AssociatePodIdentity makes an association, or replaces the one that the same service account has. It fails when a
-// field is missing or the issuer's URL is none that localaws would ask. That the role exists and trusts EKS shows when a
-// pod asks for credentials, as it does on AWS.
+// field is missing or the issuer's URL is none that localaws would ask. That the role exists and trusts EKS shows when
+// a pod asks for credentials, as it does on AWS.
 func (s *Server) AssociatePodIdentity(a PodIdentityAssociation) error {
 	return s.pods.Associate(podidentity.Association(a))
 }

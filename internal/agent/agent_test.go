@@ -218,6 +218,13 @@ func TestVerbs(t *testing.T) {
 		},
 		{name: "whoami", args: []string{"whoami"}, stdout: "arn     arn:aws:sts::111122223333:assumed-role/otel/pod\n"},
 		{
+			name: "whoami, why", args: []string{"whoami"},
+			stdout: "role    arn:aws:iam::111122223333:role/otel\nby      web identity\nregion  eu-west-1\nsts     " +
+				env["AWS_ENDPOINT_URL"] + "\ntoken   " + env["AWS_WEB_IDENTITY_TOKEN_FILE"] + "\n",
+		},
+		{name: "whoami as JSON", args: []string{"whoami", "--output=json"}, stdout: `"mechanism": "web identity",`},
+		{name: "whoami otherwise", args: []string{"whoami", "--output=xml"}, code: 2, stderr: "hint: write --output text"},
+		{
 			name: "no identity", args: []string{"run", names, file}, env: []string{"AWS_ROLE_ARN", ""}, code: 5,
 			stderr: "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not\nhint: annotate the service account",
 		},

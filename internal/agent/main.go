@@ -11,7 +11,6 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/pinnace-dev/pinnace/internal/identity/workload"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -19,7 +18,7 @@ const help = `pinnace-agent keeps a workload's keys and settings in files, live,
 
   pinnace-agent run      deliver, and follow changes until SIGTERM
   pinnace-agent ready    exit 0 when every file is there and not empty
-  pinnace-agent whoami   show who AWS takes this pod for
+  pinnace-agent whoami   show who AWS takes this pod for, and why (--output json)
   pinnace-agent version
   pinnace-agent help
 
@@ -35,7 +34,8 @@ Flags of run (ready looks at the files alone), each also a variable:
 
 FIELD is the name of a member, or a JSON pointer such as /coralogix/key. Its string may refer to a secret:
   {{resolve:secretsmanager:SECRET-ID:SecretString:JSON-KEY:VERSION-STAGE:VERSION-ID}}
-The identity is AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, in AWS_REGION; nothing wider is used.
+The identity is AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE (IRSA), else AWS_CONTAINER_CREDENTIALS_FULL_URI with
+AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (EKS Pod Identity), in AWS_REGION; nothing wider is used.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 4 refused (bad document or value), 5 access denied.
 
@@ -142,23 +142,6 @@ func ready(args []string, getenv func(string) string) error {
 		}
 	}
 	return nil
-}
-
-func whoami(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	c, _, err := parse("whoami", args, getenv)
-	if err != nil {
-		return err
-	}
-	aws, err := workload.Config(ctx, workload.Options{Getenv: getenv, AllowStatic: c.AllowStatic})
-	if err != nil {
-		return err
-	}
-	who, err := workload.WhoAmI(ctx, aws)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(stdout, "account %s\narn     %s\nuserid  %s\n", who.Account, who.ARN, who.UserID)
-	return err
 }
 
 func version() string {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"strings"
@@ -57,6 +58,9 @@ func Short(err error) error {
 // where that is known.
 func Unreachable(err error) (host string, ok bool) {
 	if Code(err) != "" || errors.Is(err, context.Canceled) {
+		return "", false
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok { // within which is an errno, which is a net.Error, too
 		return "", false
 	}
 	if e, isURL := errors.AsType[*url.Error](err); isURL {

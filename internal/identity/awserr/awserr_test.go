@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"syscall"
 	"testing"
 
 	"github.com/aws/smithy-go"
@@ -67,6 +69,7 @@ func TestUnreachable(t *testing.T) {
 		{send(context.Canceled), "", false},
 		{&smithy.GenericAPIError{Code: "ThrottlingException"}, "", false},
 		{errors.New("other"), "", false},
+		{&fs.PathError{Op: "open", Path: "token", Err: syscall.ENOENT}, "", false}, // though ENOENT is a net.Error
 		{nil, "", false},
 	}
 	for _, test := range tests {

@@ -63,8 +63,8 @@ func (r Role) check() error {
 
 // Assume makes the configuration of a role that is assumed by sts:AssumeRole with the credentials of cfg, which Config
 // or Assume has made. Its credentials are cached, so one configuration serves all who want the role; they are renewed
-// with those of cfg. What cannot be a role is an error of kind Usage; later on the credentials fail with Denied, or with
-// Failed when STS cannot be reached. No call is made here.
+// with those of cfg. What cannot be a role is an error of kind Usage; later on the credentials fail with Denied, or
+// with Failed when STS cannot be reached. No call is made here.
 func Assume(cfg aws.Config, r Role) (aws.Config, error) {
 	if err := r.check(); err != nil {
 		return aws.Config{}, err
@@ -122,15 +122,15 @@ func (f facts) assumeHint(code, text string) string {
 	case strings.HasPrefix(code, "AccessDenied"):
 		return f.deniedHint(text)
 	case code == "ValidationError" && strings.Contains(text, "DurationSeconds"):
-		return fmt.Sprintf("ask for a shorter session, or raise MaxSessionDuration of %s; 1h is the most for a role that a "+
-			"role assumes", f.role)
+		return fmt.Sprintf("ask for a shorter session, or raise MaxSessionDuration of %s; 1h is the most for a role that "+
+			"a role assumes", f.role)
 	case code == "ValidationError":
 		return "check the role's ARN, the external id and the session name"
 	case code == "RegionDisabledException":
 		return fmt.Sprintf("activate STS in region %s, or choose another AWS_REGION", f.region)
 	case strings.HasPrefix(code, "ExpiredToken"), code == "InvalidClientTokenId":
-		return fmt.Sprintf("the session of %s has ended; it is renewed at the next try; check the node's clock if it goes on",
-			f.from.name())
+		return fmt.Sprintf("the session of %s has ended; it is renewed at the next try; check the node's clock if it goes "+
+			"on", f.from.name())
 	case code == "SignatureDoesNotMatch", code == "RequestExpired":
 		return "set this machine's clock; AWS accepts 5 minutes of difference"
 	}

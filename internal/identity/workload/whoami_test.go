@@ -418,7 +418,8 @@ func TestNothingPrintsCredentials(t *testing.T) {
 			var log bytes.Buffer
 			for _, v := range []any{
 				cfg, &cfg, cfg.Credentials, cfg.ConfigSources, cfg.HTTPClient, assumed, assumed.Credentials,
-				assumed.ConfigSources, who, &who, assumed.Copy(), struct{ C aws.Config }{cfg},
+				assumed.ConfigSources, who, &who, assumed.Copy(),
+				struct{ C aws.Config }{cfg},
 			} {
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x"} {
 					if text := fmt.Sprintf(verb, v); strings.Contains(text, "CANARY") {

@@ -1,7 +1,7 @@
 // Package podidentity emulates what a pod meets of EKS Pod Identity: the agent that answers on every node of a cluster,
-// with EKS Auth behind it. A pod sends the token that the kubelet has projected for the audience pods.eks.amazonaws.com;
-// it is verified against the keys that the cluster's issuer publishes, the association of its service account names a
-// role, the role's trust policy is asked, and the session has the tags that EKS sets, all of them transitive.
+// with EKS Auth behind it. A pod sends the token that the kubelet has projected for pods.eks.amazonaws.com; it is
+// verified against the keys that the cluster's issuer publishes, the association of its service account names a role,
+// the role's trust policy is asked, and the session has the tags that EKS sets, all of them transitive.
 //
 // Where it differs from AWS, on purpose: the agent answers on the loopback instead of 169.254.170.23, for several
 // clusters at once, and holds no credentials back in a cache; target roles and session policies of associations are not

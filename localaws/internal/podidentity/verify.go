@@ -16,13 +16,18 @@ import (
 // pod is what a verified token says.
 type pod struct{ issuer, namespace, serviceAccount, name, uid string }
 
-// claims are those of a token that a kubelet has asked for.
+// claims are those of a token that a kubelet has asked for. go-jose minds the case of names.
 type claims struct {
 	jwt.Claims
 	Kubernetes struct {
-		Namespace      string
-		ServiceAccount struct{ Name string } `json:"serviceaccount"`
-		Pod            struct{ Name, UID string }
+		Namespace      string `json:"namespace"`
+		ServiceAccount struct {
+			Name string `json:"name"`
+		} `json:"serviceaccount"`
+		Pod struct {
+			Name string `json:"name"`
+			UID  string `json:"uid"`
+		} `json:"pod"`
 	} `json:"kubernetes.io"`
 }
 

@@ -1,0 +1,81 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/identity/workload"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+)
+
+// whoami asks AWS who this pod is and shows what made AWS think so.
+func whoami(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	output, allowStatic := "text", false
+	hint := "see: pinnace-agent help"
+	set := flag.NewFlagSet("whoami", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.StringVar(&output, "output", output, "")
+	set.BoolVar(&allowStatic, "allow-static-credentials", false, "")
+	if err := set.Parse(args); err != nil {
+		return problem.New(problem.Usage, hint, "whoami: %w", err)
+	}
+	if set.NArg() > 0 {
+		return problem.New(problem.Usage, hint, "whoami takes no arguments, but got %q", set.Arg(0))
+	}
+	if err := fill(set, getenv); err != nil {
+		return err
+	}
+	if output != "text" && output != "json" {
+		return problem.New(problem.Usage, "write --output text or --output json", "no such output: %q", output)
+	}
+	cfg, err := workload.Config(ctx, workload.Options{Getenv: getenv, AllowStatic: allowStatic})
+	if err != nil {
+		return err
+	}
+	who, err := workload.WhoAmI(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(who)
+	}
+	return printCaller(stdout, who)
+}
+
+// printCaller writes one fact a line, leaving out those that there are none of.
+func printCaller(w io.Writer, who workload.Caller) error {
+	rows := [][2]string{
+		{"account", who.Account},
+		{"arn", who.ARN},
+		{"userid", who.UserID},
+		{"role", who.Role},
+		{"from", who.From},
+		{"by", string(who.Mechanism)},
+		{"region", who.Region},
+		{"sts", who.Endpoint},
+	}
+	if t := who.Token; t != nil {
+		expires := ""
+		if t.Expires != nil {
+			expires = t.Expires.Format(time.RFC3339)
+		}
+		rows = append(rows, [2]string{"token", t.File}, [2]string{"sub", t.Subject},
+			[2]string{"aud", strings.Join(t.Audience, ", ")}, [2]string{"iss", t.Issuer}, [2]string{"expires", expires})
+	}
+	for _, row := range rows {
+		if row[1] == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%-7s %s\n", row[0], row[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
