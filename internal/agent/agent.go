@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -57,15 +58,17 @@ func New(ctx context.Context, c Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	items := map[string]string{}
+	var items []appconfig.Item
 	var targets []file.Target
 	for _, f := range c.Files {
-		items[f.Item] = f.Item
+		if item := (appconfig.Item{Name: f.Item, Field: f.Item}); !slices.Contains(items, item) {
+			items = append(items, item)
+		}
 		targets = append(targets, file.Target{Item: f.Item, Path: f.Path, Token: f.Token})
 	}
 	source, err := appconfig.New(cfg, appconfig.Config{
 		Application: c.Application, Environment: c.Environment, Profile: c.Profile,
-		Items: items, PollInterval: c.PollInterval, Resolver: secretsmanager.New(cfg), Now: c.Now,
+		Items: items, PollInterval: c.PollInterval, Resolver: secretsmanager.New(cfg, c.Now), Now: c.Now,
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,13 +29,16 @@ func environment(env map[string]string, more ...string) func(string) string {
 	return func(name string) string { return merged[name] }
 }
 
-// turn lets a test decide when each pause of an agent ends.
+// turn lets a test decide when each pause of an agent ends. By its clock nothing else takes time.
 type turn struct {
 	waiting chan time.Duration
 	proceed chan struct{}
+	passed  atomic.Int64 // nanoseconds
 }
 
 func newTurn() *turn { return &turn{waiting: make(chan time.Duration), proceed: make(chan struct{})} }
+
+func (c *turn) now() time.Time { return time.Unix(1_700_000_000, c.passed.Load()) }
 
 func (c *turn) wait(ctx context.Context, d time.Duration) error {
 	for _, step := range []func() bool{
@@ -49,6 +53,7 @@ func (c *turn) wait(ctx context.Context, d time.Duration) error {
 		func() bool {
 			select {
 			case <-c.proceed:
+				c.passed.Add(int64(d))
 				return true
 			case <-ctx.Done():
 				return false
@@ -83,7 +88,7 @@ func TestRun(t *testing.T) {
 	a, err := agent.New(t.Context(), agent.Config{
 		Application: "app", Environment: "prod", Profile: "otel", PollInterval: 15 * time.Second,
 		Files:  []agent.FileTarget{{Item: "private_key", Path: key, Token: true}, {Item: "/domain", Path: domain}},
-		Getenv: environment(env), Wait: clock.wait,
+		Getenv: environment(env), Wait: clock.wait, Now: clock.now,
 		Log:      slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v\n", c) },
 	})

@@ -22,6 +22,11 @@ type SourceCase struct {
 	Break  func()                         // the service fails from now on
 	Mend   func()                         // the service works again
 	Pass   func()                         // a poll interval passes
+	// BreakItem makes the service fail for one item alone, until Mend. A source that gives its items whole or not at all
+	// has none.
+	BreakItem func(name string)
+	// About is what the source says of an item's version beside its value; nil does not check it.
+	About func(item string) delivery.About
 }
 
 // RunSource checks that a source keeps the contract of delivery.Source. open is called for each check.
@@ -71,6 +76,8 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c.Pass()
 		wantValues(t, fetch(t, c), first)
 	})
+	t.Run("follows the others while one fails", func(t *testing.T) { failOne(t, open, first, second) })
+	t.Run("says what it knows beside the values", func(t *testing.T) { sayAbout(t, open(t), first) })
 	t.Run("stops with its context and goes on with the next", func(t *testing.T) {
 		c := open(t)
 		c.Set(first)
@@ -82,6 +89,61 @@ func RunSource(t *testing.T, open func(t *testing.T) SourceCase) {
 		c.Pass()
 		wantValues(t, fetch(t, c), first)
 	})
+}
+
+// sayAbout is for a source of which it is known what it says of a version.
+func sayAbout(t *testing.T, c SourceCase, values map[string]string) {
+	if c.About == nil {
+		t.Skip("nothing is known of this source's versions")
+	}
+	c.Set(values)
+	for item := range fetch(t, c).Snapshot.All() {
+		if diff := cmp.Diff(c.About(item.Name), item.About); diff != "" {
+			t.Errorf("about %s (-want +got)\n%s", item.Name, diff)
+		}
+	}
+}
+
+// failOne is for a source whose items are independent: "b" fails, at the start and later, and "a" is followed.
+func failOne(t *testing.T, open func(t *testing.T) SourceCase, first, second map[string]string) {
+	for _, started := range []bool{false, true} {
+		c := open(t)
+		if c.BreakItem == nil {
+			t.Skip("this source gives its items whole or not at all")
+		}
+		if started {
+			c.Set(first)
+			fetch(t, c)
+			c.Pass()
+		}
+		c.Set(second)
+		c.BreakItem("b")
+		answer := fetch(t, c)
+		wantFailed(t, answer, "b")
+		wantValues(t, answer, map[string]string{"a": second["a"]})
+		c.Pass()
+		if answer = fetch(t, c); !answer.Unchanged {
+			t.Error("the source does not say unchanged of what is as it was")
+		}
+		wantFailed(t, answer, "b")
+		c.Mend()
+		c.Pass()
+		if answer = fetch(t, c); len(answer.Failed) > 0 {
+			t.Errorf("failed after it was mended: %v", answer.Failed)
+		}
+		if !started || !answer.Unchanged { // b has the same value as in the first snapshot
+			wantValues(t, answer, second)
+		}
+	}
+}
+
+func wantFailed(t *testing.T, answer delivery.Answer, name string) {
+	t.Helper()
+	err := answer.Failed[name]
+	if err == nil || len(answer.Failed) != 1 {
+		t.Fatalf("failed are %v, want %s alone", answer.Failed, name)
+	}
+	secrettest.Find(t, err.Error(), canary)
 }
 
 func fetch(t *testing.T, c SourceCase) delivery.Answer {

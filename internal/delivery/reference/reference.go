@@ -18,8 +18,10 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/secret"
 )
 
+// Opening is how every reference starts.
+const Opening = "{{resolve:"
+
 const (
-	opening = "{{resolve:"
 	closing = "}}"
 	service = "secretsmanager"
 	field   = "SecretString"
@@ -40,7 +42,7 @@ type Reference struct {
 // String writes the reference as it stands in a text.
 func (r Reference) String() string {
 	parts := []string{service, r.SecretID, field, r.JSONKey, r.Stage, r.VersionID}
-	return opening + strings.Join(parts, ":") + closing
+	return Opening + strings.Join(parts, ":") + closing
 }
 
 // Find lists the references of text in their order, repetitions included.
@@ -73,7 +75,7 @@ func Expand(ctx context.Context, text string,
 // split walks over text and hands out its literals and its references in order. A nil literal is not called.
 func split(text string, literal func(string), ref func(Reference) error) error {
 	for position := 0; ; {
-		before, rest, found := strings.Cut(text[position:], opening)
+		before, rest, found := strings.Cut(text[position:], Opening)
 		if literal != nil && before != "" {
 			literal(before)
 		}
@@ -92,7 +94,7 @@ func split(text string, literal func(string), ref func(Reference) error) error {
 		if err := ref(r); err != nil {
 			return err
 		}
-		position += len(opening) + len(inner) + len(closing)
+		position += len(Opening) + len(inner) + len(closing)
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package appconfig is the source that reads items from a JSON document in AWS AppConfig. Strings of the document may
-// hold references to secrets, so that AppConfig decides what is rolled out to whom and never sees a secret.
+// Package appconfig is the source that reads items from a document in AWS AppConfig: the whole of it, or members of a
+// JSON object. Strings of a JSON document may hold references to secrets, so that AppConfig decides what is rolled out
+// to whom and never sees a secret.
 package appconfig
 
 import (
@@ -8,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/reference"
-	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/document"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 	"github.com/pinnace-dev/pinnace/internal/secret"
 )
@@ -39,13 +37,27 @@ type Resolver interface {
 	Resolve(ctx context.Context, refs []reference.Reference) (map[reference.Reference]reference.Resolved, error)
 }
 
+// Item is something that a workload needs of a document.
+type Item struct {
+	Name string // unique in its source
+	// Field says where the value is: the name of a member or, starting with a slash, a JSON pointer. There must be a
+	// string, a number or a boolean. Other members are not looked at.
+	//
+	// Empty is the whole document, byte by byte but for its references: those in strings of JSON are resolved within
+	// their strings; a document that is not JSON may have none.
+	Field string
+	// Optional leaves the item out of the snapshot while the document has no such member.
+	Optional bool
+}
+
 // Config names a configuration and what to take from it.
 type Config struct {
 	Application, Environment, Profile string // ids or names, all needed
 
-	// Items says for each item where its value is in the document: the name of a member or, starting with a slash, a JSON
-	// pointer. There must be a string, a number or a boolean. Other members are not looked at.
-	Items map[string]string
+	Items []Item
+	// Verbatim does not look for references. It is for a profile that is located at secretsmanager://, whose document is
+	// a secret: what stands in a secret is delivered as it is, and whoever writes it does not reach for another.
+	Verbatim bool
 	// PollInterval is asked of the server, which may answer with a longer one; 15 s to 24 h, 30 s when zero.
 	PollInterval time.Duration
 	// Resolver resolves the references in strings. Nil refuses them.
@@ -58,7 +70,10 @@ type Config struct {
 // reference that cannot be resolved, changes nothing, and the next Fetch tries the same document again.
 //
 // The version of an item is the version id of the secrets it refers to or, without a reference, the version label of
-// the document.
+// the document or, without a label, the fingerprint of its value.
+//
+// AppConfig is not asked before it wants to be, however often Fetch is called; nor is a session given up for a failure
+// that leaves its token unspent, because a new session draws anew whether a gradual deployment reaches it.
 type Source struct {
 	client *appconfigdata.Client
 	region string
@@ -66,9 +81,11 @@ type Source struct {
 
 	token    secret.Value // of the session; empty when a new one is to be opened
 	fresh    bool         // the session has given no content yet
-	document secret.Value // the newest content
-	label    string       // its version label
 	due      time.Time    // when the server wants to be asked again
+	polled   error        // what came of asking it last
+	document secret.Value // the newest content
+
+	label, contentType string // of the document
 
 	unresolved bool   // document is newer than the last snapshot, or could not be resolved anew
 	given      string // fingerprint of the last snapshot; empty before the first
@@ -90,11 +107,30 @@ func New(cfg aws.Config, c Config) (*Source, error) {
 	case len(c.Items) == 0:
 		return nil, problem.New(problem.Usage, "name the fields that the workload needs",
 			"nothing is to be taken from %s", c.name())
+	case c.unclear() != nil:
+		return nil, problem.New(problem.Usage, "give each item a name of its own", "taking from %s: %w", c.name(),
+			c.unclear())
 	case c.PollInterval < MinPollInterval || c.PollInterval > MaxPollInterval:
 		return nil, problem.New(problem.Usage, fmt.Sprintf("choose %v to %v", MinPollInterval, MaxPollInterval),
 			"poll interval %v is out of range", c.PollInterval)
 	}
+	c.Items = slices.Clone(c.Items)
 	return &Source{client: appconfigdata.NewFromConfig(cfg), region: cfg.Region, cfg: c}, nil
+}
+
+// unclear says which item cannot be told from another.
+func (c Config) unclear() error {
+	seen := map[string]bool{}
+	for _, item := range c.Items {
+		if item.Name == "" {
+			return fmt.Errorf("the item of field %q has no name", item.Field)
+		}
+		if seen[item.Name] {
+			return fmt.Errorf("item %s is there twice", item.Name)
+		}
+		seen[item.Name] = true
+	}
+	return nil
 }
 
 // String names the configuration and nothing of what it holds.
@@ -112,15 +148,15 @@ func (c Config) name() string { return c.Application + "/" + c.Environment + "/"
 // each time, so that a rotated secret is followed although its document stays the same, and although AppConfig does not
 // answer: its failure is then told by the next Fetch that has nothing else to give.
 func (s *Source) Fetch(ctx context.Context) (delivery.Answer, error) {
-	var after time.Duration
-	var polled error
-	if !s.unresolved || !s.cfg.Now().Before(s.due) {
-		after, polled = s.poll(ctx)
+	after := max(0, s.due.Sub(s.cfg.Now()))
+	if after == 0 {
+		after, s.polled = s.poll(ctx)
 	}
+	polled := s.polled
 	if polled != nil && (s.document.Len() == 0 || ctx.Err() != nil) {
 		return delivery.Answer{After: after}, polled
 	}
-	snapshot, err := s.resolve(ctx)
+	snapshot, err := s.snapshot(ctx)
 	if polled != nil && !s.unresolved && (err != nil || snapshot.Fingerprint() == s.given) {
 		return delivery.Answer{After: after}, errors.Join(polled, err)
 	}
@@ -137,86 +173,4 @@ func (s *Source) Fetch(ctx context.Context) (delivery.Answer, error) {
 		answer.Unchanged = true
 	}
 	return answer, nil
-}
-
-// resolve makes a snapshot of the newest document.
-func (s *Source) resolve(ctx context.Context) (delivery.Snapshot, error) {
-	texts, refs, err := s.read()
-	if err != nil {
-		return delivery.Snapshot{}, problem.New(problem.Refused,
-			"deploy a corrected document; the values delivered before stay in place", "%w", err)
-	}
-	resolved := map[reference.Reference]reference.Resolved{}
-	if len(refs) > 0 {
-		if s.cfg.Resolver == nil {
-			return delivery.Snapshot{}, fmt.Errorf("the document has references and nothing resolves them")
-		}
-		if resolved, err = s.cfg.Resolver.Resolve(ctx, refs); err != nil {
-			return delivery.Snapshot{}, err
-		}
-	}
-	var items []delivery.Item
-	for name, text := range texts {
-		item, err := s.item(ctx, name, text, resolved)
-		if err != nil {
-			return delivery.Snapshot{}, err
-		}
-		items = append(items, item)
-	}
-	return delivery.NewSnapshot(items...)
-}
-
-// read gives the text of every item and the references in them, each once.
-func (s *Source) read() (texts map[string]string, refs []reference.Reference, err error) {
-	if s.document.Len() > maxDocument {
-		return nil, nil, fmt.Errorf("the document has %d bytes, more than %d", s.document.Len(), maxDocument)
-	}
-	object, err := document.Parse(s.document.Reveal())
-	if err != nil {
-		return nil, nil, fmt.Errorf("the document: %w", err)
-	}
-	texts = map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(s.cfg.Items)) {
-		field := s.cfg.Items[name]
-		text, err := object.Text(field)
-		if err != nil {
-			return nil, nil, err
-		}
-		found, err := reference.Find(text)
-		if err != nil {
-			return nil, nil, fmt.Errorf("field %s: %w", field, err)
-		}
-		for _, ref := range found {
-			if !slices.Contains(refs, ref) {
-				refs = append(refs, ref)
-			}
-		}
-		texts[name] = text
-	}
-	return texts, refs, nil
-}
-
-// item puts what was resolved into the text of one item.
-func (s *Source) item(ctx context.Context, name, text string,
-	resolved map[reference.Reference]reference.Resolved,
-) (delivery.Item, error) {
-	var versions []string
-	value, err := reference.Expand(ctx, text, func(_ context.Context, ref reference.Reference) (secret.Value, error) {
-		got, ok := resolved[ref]
-		if !ok {
-			return secret.Value{}, fmt.Errorf("secret %s was not resolved", ref.SecretID)
-		}
-		if !slices.Contains(versions, got.Version) {
-			versions = append(versions, got.Version)
-		}
-		return got.Value, nil
-	})
-	if err != nil {
-		return delivery.Item{}, err
-	}
-	version := s.label
-	if len(versions) > 0 {
-		version = strings.Join(versions, "+")
-	}
-	return delivery.Item{Name: name, Value: value, Version: version}, nil
 }

@@ -1,6 +1,7 @@
 package appconfig_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,49 +11,97 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/appconfig"
 	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/secret"
 	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 )
 
 const canary = "CANARY-not-a-real-key"
 
 func TestContract(t *testing.T) {
-	t.Run("values in the document", func(t *testing.T) {
-		deliverytest.RunSource(t, func(t *testing.T) deliverytest.SourceCase {
-			s, url := start(t)
-			return deliverytest.SourceCase{
-				Source: open(t, s, url, nil),
-				Set: func(values map[string]string) {
-					content, _ := json.Marshal(map[string]any{"a": values["a"], "nested": map[string]string{"b": values["b"]}})
-					s.set(string(content), "")
-				},
-				Break: func() {
-					s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
-				},
-				Mend: func() { s.breakWith(nil) },
-				Pass: func() { s.pass(time.Minute) },
-			}
+	fields := []appconfig.Item{{Name: "a", Field: "a"}, {Name: "b", Field: "/nested/b"}}
+	content := func(values map[string]string) string {
+		text, _ := json.Marshal(map[string]any{"a": values["a"], "nested": map[string]string{"b": values["b"]}})
+		return string(text)
+	}
+	// A profile located at secretsmanager:// has no label, and its document may be anything.
+	for name, verbatim := range map[string]bool{"values in the document": false, "the document is a secret": true} {
+		t.Run(name, func(t *testing.T) {
+			deliverytest.RunSource(t, func(t *testing.T) deliverytest.SourceCase {
+				s, url := start(t)
+				return deliverytest.SourceCase{
+					Source: open(t, s, url, func(c *appconfig.Config) { c.Items, c.Verbatim = fields, verbatim }),
+					Set:    func(values map[string]string) { s.set(content(values), "") },
+					Break: func() {
+						s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
+					},
+					Mend:  func() { s.breakWith(nil) },
+					Pass:  func() { s.pass(time.Minute) },
+					About: func(string) delivery.About { return delivery.About{} },
+				}
+			})
 		})
-	})
-	t.Run("references", func(t *testing.T) {
-		deliverytest.RunSource(t, func(t *testing.T) deliverytest.SourceCase {
-			s, url := start(t)
-			s.set(`{"a":"{{resolve:secretsmanager:a}}","nested":{"b":"{{resolve:secretsmanager:b}}"}}`, "")
-			v := &vault{}
-			return deliverytest.SourceCase{
-				Source: open(t, s, url, func(c *appconfig.Config) { c.Resolver = v }),
-				Set:    func(values map[string]string) { v.values = values },
-				Break:  func() { v.err = errors.New("vault down") },
-				Mend:   func() { v.err = nil },
-				Pass:   func() { s.pass(time.Minute) },
-			}
+	}
+	references := map[string]struct {
+		document string
+		items    []appconfig.Item
+		about    delivery.About
+	}{
+		"references in fields": {
+			`{"a":"{{resolve:secretsmanager:a}}","nested":{"b":"{{resolve:secretsmanager:b}}"}}`, fields,
+			delivery.About{Label: "release-7"},
+		},
+		"references in the whole document": {
+			`"{{resolve:secretsmanager:a}}"`,
+			[]appconfig.Item{{Name: "a"}},
+			delivery.About{Label: "release-7", ContentType: "application/json"},
+		},
+	}
+	for name, test := range references {
+		t.Run(name, func(t *testing.T) {
+			deliverytest.RunSource(t, func(t *testing.T) deliverytest.SourceCase {
+				s, url := start(t)
+				s.set(test.document, "release-7")
+				v := &vault{}
+				c := deliverytest.SourceCase{
+					Source: open(t, s, url, func(c *appconfig.Config) { c.Resolver, c.Items = v, test.items }),
+					Set:    func(values map[string]string) { v.values = values },
+					Break:  func() { v.err = errors.New("vault down") },
+					Mend:   func() { v.err = nil },
+					Pass:   func() { s.pass(time.Minute) },
+					About:  func(string) delivery.About { return test.about },
+				}
+				if len(test.items) == 1 {
+					c.Source = &wholes{Source: c.Source}
+				}
+				return c
+			})
 		})
-	})
+	}
+}
+
+// wholes makes the two items of the contract from a document that is one JSON string.
+type wholes struct{ delivery.Source }
+
+func (w *wholes) Fetch(ctx context.Context) (delivery.Answer, error) {
+	answer, err := w.Source.Fetch(ctx)
+	item, ok := answer.Snapshot.Get("a")
+	if err != nil || !ok {
+		return answer, err
+	}
+	var text string
+	if err := json.Unmarshal(item.Value.Reveal(), &text); err != nil {
+		return answer, err
+	}
+	item.Value = secret.FromString(text)
+	other := item
+	other.Name, other.Value = "b", secret.FromString(canary+"-2")
+	answer.Snapshot, err = delivery.NewSnapshot(item, other)
+	return answer, err
 }
 
 func get(t *testing.T, source *appconfig.Source) delivery.Answer {
@@ -84,6 +133,9 @@ func value(t *testing.T, answer delivery.Answer, name string) string {
 	if !ok {
 		t.Fatalf("item %s is not in the snapshot (unchanged: %v)", name, answer.Unchanged)
 	}
+	if item.Version == item.Value.Fingerprint() { // nothing else is known of it
+		item.Version = ""
+	}
 	return item.Version + " " + string(item.Value.Reveal())
 }
 
@@ -106,87 +158,6 @@ func TestVersionsAndIntervals(t *testing.T) {
 	s.pass(20 * time.Second)
 	if answer := get(t, source); !answer.Unchanged || answer.After != 5*time.Minute {
 		t.Errorf("the server wants 5 min, the source says %v (unchanged: %v)", answer.After, answer.Unchanged)
-	}
-}
-
-func TestEarlyPollCostsNothing(t *testing.T) {
-	s, url := start(t)
-	s.set(`{"a":"1","nested":{"b":"2"}}`, "")
-	source := open(t, s, url, nil)
-	get(t, source)
-	if answer := get(t, source); !answer.Unchanged || answer.After != appconfig.DefaultPollInterval {
-		t.Errorf("too early: %+v", answer)
-	}
-	s.set(`{"a":"3","nested":{"b":"2"}}`, "")
-	s.pass(time.Minute)
-	if got := value(t, get(t, source), "a"); got != " 3" || s.sessions != 1 {
-		t.Errorf("a = %q after %d sessions: the token was lost", got, s.sessions)
-	}
-}
-
-// Whatever becomes of a token, the next good answer has the change, and the server is asked no more than needed.
-func TestTokens(t *testing.T) {
-	tests := []struct {
-		name           string
-		fail           func(w http.ResponseWriter, effect func())
-		text           string // of the failure; empty when the source mends it at once
-		calls, session int    // until the change is there, after the first answer
-	}{
-		{
-			"throttled, token kept", func(w http.ResponseWriter, _ func()) { refuse(w, 429, "ThrottlingException", nil) },
-			"ThrottlingException: refused", 2, 0,
-		},
-		{"503 after the effect, new session", func(w http.ResponseWriter, effect func()) {
-			effect()
-			w.WriteHeader(503)
-		}, "polling for configuration app/uat/otel", 3, 1},
-		{"reply lost, new session", func(w http.ResponseWriter, effect func()) {
-			effect()
-			panic(http.ErrAbortHandler)
-		}, "no answer from 127.0.0.1", 3, 1}, // net/http repeats a GET that dies on a connection used before
-		{"reply cut, new session", func(w http.ResponseWriter, effect func()) {
-			effect()
-			w.Header().Set("Content-Length", "100")
-			fmt.Fprint(w, canary)
-		}, "the answer cannot be read", 2, 1},
-		{"expired, new session at once", nil, "", 2, 1},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			s, url := start(t)
-			s.set(`{"a":"1","nested":{"b":"2"}}`, "")
-			source := open(t, s, url, nil)
-			get(t, source)
-			calls, sessions := s.calls, s.sessions
-			s.set(`{"a":"3","nested":{"b":"2"}}`, "")
-			s.pass(time.Minute)
-			if test.fail != nil {
-				s.breakWith(test.fail)
-				fail(t, source, test.text)
-				s.breakWith(nil)
-			} else {
-				s.forget()
-			}
-			if got := value(t, get(t, source), "a"); got != " 3" {
-				t.Errorf("a = %q", got)
-			}
-			if s.calls-calls != test.calls || s.sessions-sessions != test.session {
-				t.Errorf("%d calls in %d new sessions, want %d in %d", s.calls-calls, s.sessions-sessions,
-					test.calls, test.session)
-			}
-		})
-	}
-}
-
-func TestTokenRefusedForEver(t *testing.T) {
-	s, url := start(t)
-	s.breakWith(func(w http.ResponseWriter, _ func()) { refuseToken(w, "Expired") })
-	source := open(t, s, url, nil)
-	for range 3 {
-		fail(t, source, "BadRequestException")
-	}
-	if s.sessions > 3 {
-		t.Errorf("%d sessions for 3 polls", s.sessions)
 	}
 }
 
@@ -215,12 +186,15 @@ func TestBadDocument(t *testing.T) {
 	tests := map[string]string{
 		canary:                              "the document: it is not valid JSON near byte",
 		`["` + canary + `"]`:                "the document: it is an array, not a JSON object",
-		`{"nested":{"b":"` + canary + `"}}`: "field a is missing",
+		`{"nested":{"b":"` + canary + `"}}`: "item a: field a is missing",
 		`{"a":"` + canary + `","nested":{"b":["` + canary + `"]}}`:                              "/nested/b is an array",
 		`{"a":"` + canary + `","nested":{"b":null}}`:                                            "field /nested/b is null",
 		`{"a":"` + canary + `{{resolve:ssm:x}}` + canary + `","nested":{"b":"1"}}`:              "a: reference at byte 21",
 		`{"a":"` + strings.Repeat(canary, 4<<20/len(canary)) + `","nested":{"b":"1234567890"}}`: "more than 4194304",
 		`{"a":"{{resolve:secretsmanager:k}}","nested":{"b":"` + canary + `"}}`:                  "nothing resolves them",
+		`{"a":"1","a":"` + canary + `","nested":{"b":"1"}}`:                                     "item a: field a is there twice",
+		`{"a":"` + canary + "\xff" + `","nested":{"b":"1"}}`:                                    "the document: it is not valid UTF-8",
+		`{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`:               "the document: it is not valid JSON",
 	}
 	for content, want := range tests {
 		t.Run(want, func(t *testing.T) {
@@ -315,68 +289,13 @@ func TestRotationWhileAppConfigIsDown(t *testing.T) {
 	}
 }
 
-// The token of a lost answer may be spent, so a poll is one request, whatever the client would do by itself.
-func TestPollIsOneRequest(t *testing.T) {
-	s, url := start(t)
-	s.set(`{"a":"1","nested":{"b":"2"}}`, "")
-	source, err := appconfig.New(aws.Config{
-		Region: "eu-west-1", BaseEndpoint: &url,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAFAKE", "not-a-real-key", ""),
-	}, appconfig.Config{
-		Application: "app", Environment: "uat", Profile: "otel", Items: map[string]string{"a": "a"}, Now: s.clock,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.breakWith(func(w http.ResponseWriter, _ func()) { refuse(w, 500, "InternalServerException", nil) })
-	fail(t, source, "InternalServerException")
-	if s.calls != 1 {
-		t.Errorf("%d requests", s.calls)
-	}
-}
-
-func TestOpeningFails(t *testing.T) {
-	tests := []struct {
-		code    string
-		members map[string]any
-		kind    problem.Kind
-		text    string
-		hint    string
-	}{
-		{
-			"AccessDeniedException", nil, problem.Denied, "AccessDeniedException: refused",
-			"appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration on arn:aws:appconfig:eu-west-1:",
-		},
-		{
-			"ResourceNotFoundException",
-			map[string]any{"ResourceType": "Application"},
-			problem.Failed,
-			"application not found", "region eu-west-1",
-		},
-		{
-			"ResourceNotFoundException",
-			map[string]any{"ResourceType": "Deployment"},
-			problem.Failed,
-			"deployment not found", "start-deployment",
-		},
-		{"ResourceNotFoundException", nil, problem.Failed, "something not found", "region eu-west-1"},
-		{"ThrottlingException", nil, problem.Failed, "ThrottlingException: refused", ""},
-	}
-	for _, test := range tests {
-		s, url := start(t)
-		s.failOpen = func(w http.ResponseWriter) { refuse(w, 400, test.code, test.members) }
-		_, err := fail(t, open(t, s, url, nil), "opening a session for configuration app/uat/otel: "+test.text)
-		if problem.KindOf(err) != test.kind || !strings.Contains(problem.HintOf(err), test.hint) {
-			t.Errorf("%s: kind %d, hint %q", test.code, problem.KindOf(err), problem.HintOf(err))
-		}
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
-	good := appconfig.Config{Application: "a", Environment: "e", Profile: "p", Items: map[string]string{"x": "x"}}
+	good := appconfig.Config{Application: "a", Environment: "e", Profile: "p", Items: []appconfig.Item{{Name: "x", Field: "x"}}}
 	for name, change := range map[string]func(*appconfig.Config){
 		"no name":   func(c *appconfig.Config) { c.Environment = "" },
 		"no items":  func(c *appconfig.Config) { c.Items = nil },
+		"nameless":  func(c *appconfig.Config) { c.Items = []appconfig.Item{{Field: "x"}} },
+		"twice":     func(c *appconfig.Config) { c.Items = append(c.Items, appconfig.Item{Name: "x"}) },
 		"too often": func(c *appconfig.Config) { c.PollInterval = 14 * time.Second },
 		"too rare":  func(c *appconfig.Config) { c.PollInterval = 25 * time.Hour },
 	} {
@@ -405,15 +324,5 @@ func TestSourceShowsNothing(t *testing.T) {
 	}
 	if got := fmt.Sprintf("%x", source); got != "configuration app/uat/otel" {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestUnreachable(t *testing.T) {
-	s, _ := start(t)
-	_, err := fail(t, open(t, s, "http://127.0.0.1:1", nil), "no answer from 127.0.0.1:1")
-	for _, want := range []string{"reach 127.0.0.1:1: ", "NetworkPolicy", "VPC endpoint com.amazonaws.eu-west-1.appconfigdata"} {
-		if !strings.Contains(problem.HintOf(err), want) {
-			t.Errorf("hint %q lacks %q", problem.HintOf(err), want)
-		}
 	}
 }

@@ -24,17 +24,19 @@ import (
 type service struct {
 	t *testing.T
 
-	mu       sync.Mutex
-	now      time.Time
-	content  string
-	label    string
-	version  int
-	interval int // seconds; what the session asked for when zero
-	sessions int
-	calls    int
-	tokens   map[string]*session
-	fail     func(w http.ResponseWriter, effect func()) // instead of the next answers; effect spends the token
-	failOpen func(w http.ResponseWriter)
+	mu      sync.Mutex
+	now     time.Time
+	content string
+	label   string
+
+	contentType string
+	version     int
+	interval    int // seconds; what the session asked for when zero
+	sessions    int
+	calls       int
+	tokens      map[string]*session
+	fail        func(w http.ResponseWriter, effect func()) // instead of the next answers; effect spends the token
+	failOpen    func(w http.ResponseWriter)
 }
 
 type session struct {
@@ -45,7 +47,7 @@ type session struct {
 
 func start(t *testing.T) (*service, string) {
 	t.Helper()
-	s := &service{t: t, now: time.Unix(1_700_000_000, 0), tokens: map[string]*session{}}
+	s := &service{t: t, now: time.Unix(1_700_000_000, 0), tokens: map[string]*session{}, contentType: "application/json"}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	return s, server.URL
@@ -152,6 +154,7 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 	if of.seen != s.version {
 		of.seen = s.version
 		w.Header().Set("Version-Label", s.label)
+		w.Header().Set("Content-Type", s.contentType)
 		_, _ = io.WriteString(w, s.content)
 	}
 }
@@ -199,19 +202,27 @@ func (v *vault) Resolve(ctx context.Context, refs []reference.Reference) (
 	return out, ctx.Err()
 }
 
+func config(url string) aws.Config {
+	return aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAFAKE", "not-a-real-key", ""),
+	}
+}
+
+func configuration(s *service) appconfig.Config {
+	return appconfig.Config{
+		Application: "app", Environment: "uat", Profile: "otel", Now: s.clock,
+		Items: []appconfig.Item{{Name: "a", Field: "a"}, {Name: "b", Field: "/nested/b"}},
+	}
+}
+
 func open(t *testing.T, s *service, url string, change func(*appconfig.Config)) *appconfig.Source {
 	t.Helper()
-	c := appconfig.Config{
-		Application: "app", Environment: "uat", Profile: "otel", Now: s.clock,
-		Items: map[string]string{"a": "a", "b": "/nested/b"},
-	}
+	c := configuration(s)
 	if change != nil {
 		change(&c)
 	}
-	source, err := appconfig.New(aws.Config{
-		Region: "eu-west-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAFAKE", "not-a-real-key", ""),
-	}, c)
+	source, err := appconfig.New(config(url), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,8 +21,9 @@ import (
 // poll asks for content newer than what the session has given. An answer without content leaves the document as it is.
 // When it fails, after is how long the server wants to be left alone, if it said so.
 //
-// A token is good for one answer. When the server refuses it, a new session is opened at once; when no answer arrives,
-// it may be spent, and the next poll opens a new session; when the server answers with an error, it is kept.
+// A token is good for one answer. When the server refuses it, a new session is opened at once; when a request was sent
+// and no answer arrives, it may be spent, and the next poll opens a new session; when the server answers with an error,
+// or cannot be reached at all, it is kept.
 func (s *Source) poll(ctx context.Context) (after time.Duration, err error) {
 	opened := s.token.Len() == 0
 	if opened {
@@ -59,7 +62,8 @@ func (s *Source) take(out *appconfigdata.GetLatestConfigurationOutput) (after ti
 	label := aws.ToString(out.VersionLabel)
 	switch {
 	case len(out.Configuration) > 0:
-		s.document, s.label, s.fresh = secret.New(out.Configuration), label, false
+		s.document, s.fresh = secret.New(out.Configuration), false
+		s.label, s.contentType = label, aws.ToString(out.ContentType)
 	case s.fresh || label != "":
 		s.fresh = true // until there is content, no answer means "unchanged"
 		return after, problem.New(problem.Refused, "deploy a document with content",
@@ -87,10 +91,14 @@ func (s *Source) open(ctx context.Context) error {
 // get spends the token. The client must not retry by itself: the token of a lost answer may be spent.
 func (s *Source) get(ctx context.Context) (*appconfigdata.GetLatestConfigurationOutput, error) {
 	token := string(s.token.Reveal())
-	out, err := s.client.GetLatestConfiguration(ctx,
+	var sent atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+	})
+	out, err := s.client.GetLatestConfiguration(traced,
 		&appconfigdata.GetLatestConfigurationInput{ConfigurationToken: &token},
 		func(o *appconfigdata.Options) { o.Retryer = aws.NopRetryer{} })
-	if err != nil && awserr.Code(err) == "" {
+	if err != nil && awserr.Code(err) == "" && sent.Load() {
 		s.token = secret.Value{}
 	}
 	return out, err
@@ -109,10 +117,10 @@ func refusal(err error) types.InvalidParameterProblem {
 	return details.Value["ConfigurationToken"].Problem
 }
 
-// spent says that the server will not take the token again.
+// spent says that the server will not take the token again: it is used, too old, or unknown.
 func spent(err error) bool {
-	p := refusal(err)
-	return p == types.InvalidParameterProblemExpired || p == types.InvalidParameterProblemCorrupted
+	_, refused := errors.AsType[*types.BadRequestException](err)
+	return refused && refusal(err) != types.InvalidParameterProblemPollIntervalNotSatisfied
 }
 
 // explain gives a failed call its kind and the step that mends it.

@@ -29,18 +29,22 @@ const (
 
 type request struct{ SecretId, VersionId, VersionStage string }
 
-// service speaks AWS JSON 1.1: it answers every GetSecretValue by its answer function and keeps the requests.
+// service speaks AWS JSON 1.1: it answers every GetSecretValue by its answer function and keeps the requests. It
+// answers BatchGetSecretValue from the same function, or by its batch function where that is set.
 type service struct {
 	requests []request
 	answer   func(request) (status int, body map[string]any)
+
+	batches [][]string // ids of each BatchGetSecretValue
+	batch   func(ids []string) (status int, body map[string]any)
 }
 
 func start(t *testing.T, answer func(request) (int, map[string]any)) (*service, *secretsmanager.Resolver) {
 	t.Helper()
-	s := &service{answer: answer}
+	s := &service{answer: answer, batch: denyBatch}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	return s, secretsmanager.New(config(server.URL))
+	return s, secretsmanager.New(config(server.URL), nil)
 }
 
 func config(url string) aws.Config {
@@ -55,18 +59,60 @@ func config(url string) aws.Config {
 }
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if got := r.Header.Get("X-Amz-Target"); got != "secretsmanager.GetSecretValue" {
+	var in struct {
+		request
+		SecretIdList []string
+	}
+	body, _ := io.ReadAll(r.Body)
+	_ = json.Unmarshal(body, &in)
+	var status int
+	var out map[string]any
+	switch got := r.Header.Get("X-Amz-Target"); got {
+	case "secretsmanager.GetSecretValue":
+		s.requests = append(s.requests, in.request)
+		status, out = s.answer(in.request)
+	case "secretsmanager.BatchGetSecretValue":
+		s.batches = append(s.batches, in.SecretIdList)
+		if s.batch != nil {
+			status, out = s.batch(in.SecretIdList)
+		} else {
+			status, out = s.each(in.SecretIdList)
+		}
+	default:
 		http.Error(w, got, http.StatusNotFound)
 		return
 	}
-	var in request
-	body, _ := io.ReadAll(r.Body)
-	_ = json.Unmarshal(body, &in)
-	s.requests = append(s.requests, in)
-	status, out := s.answer(in)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// each answers a batch from what is answered for each of its secrets.
+func (s *service) each(ids []string) (int, map[string]any) {
+	values, errs := []map[string]any{}, []map[string]any{}
+	for _, id := range ids {
+		status, out := s.answer(request{SecretId: id, VersionStage: "AWSCURRENT"})
+		if status == 200 {
+			out["Name"], out["ARN"] = id, arnOf(id)
+			values = append(values, out)
+		} else {
+			errs = append(errs, map[string]any{"SecretId": id, "ErrorCode": out["__type"], "Message": out["message"]})
+		}
+	}
+	return 200, map[string]any{"SecretValues": values, "Errors": errs}
+}
+
+func arnOf(name string) string {
+	return "arn:aws:secretsmanager:eu-west-1:111122223333:secret:" + name + "-AbCdEf"
+}
+
+func refusing(code, message string) func(request) (int, map[string]any) {
+	return func(request) (int, map[string]any) { return 400, map[string]any{"__type": code, "message": message} }
+}
+
+// denyBatch is a role that may read secrets only one by one.
+func denyBatch([]string) (int, map[string]any) {
+	return refusing("AccessDeniedException", "not authorized to perform: secretsmanager:BatchGetSecretValue")(request{})
 }
 
 // vault answers as Secrets Manager would with two versions of the secret "k", and a binary one.
@@ -143,11 +189,6 @@ func TestPinnedVersionsAreForgottenWhenNobodyAsks(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	refuse := func(code, message string) func(request) (int, map[string]any) {
-		return func(request) (int, map[string]any) {
-			return 400, map[string]any{"__type": code, "message": message}
-		}
-	}
 	ref := reference.Reference{SecretID: "team/key"}
 	const arn = "arn:aws:secretsmanager:us-east-1:444455556666:secret:team/key-AbCdEf"
 	tests := []struct {
@@ -158,39 +199,39 @@ func TestFailures(t *testing.T) {
 		text, hints string
 	}{
 		{
-			"access denied", refuse("AccessDeniedException", "User: x is not authorized"), ref, problem.Denied,
+			"access denied", refusing("AccessDeniedException", "User: x is not authorized"), ref, problem.Denied,
 			"reading secret team/key (stage AWSCURRENT): AccessDeniedException: User: x is not authorized",
 			`"secretsmanager:GetSecretValue","Resource":"` +
 				`arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????"`,
 		},
 		{
-			"access denied by ARN", refuse("AccessDeniedException", "no"),
+			"access denied by ARN", refusing("AccessDeniedException", "no"),
 			reference.Reference{SecretID: arn},
 			problem.Denied,
 			"AccessDeniedException", `"Resource":"` + arn + `"`,
 		},
 		{
-			"no KMS access", refuse("AccessDeniedException", "Access to KMS is not allowed"), ref, problem.Denied,
+			"no KMS access", refusing("AccessDeniedException", "Access to KMS is not allowed"), ref, problem.Denied,
 			"KMS", "kms:ViaService = secretsmanager.eu-west-1.amazonaws.com",
 		},
 		{
-			"decryption", refuse("DecryptionFailure", "cannot decrypt"), ref, problem.Denied,
+			"decryption", refusing("DecryptionFailure", "cannot decrypt"), ref, problem.Denied,
 			"DecryptionFailure", "kms:Decrypt",
 		},
 		{
-			"not found", refuse("ResourceNotFoundException", "can't find"), ref, problem.Failed,
+			"not found", refusing("ResourceNotFoundException", "can't find"), ref, problem.Failed,
 			"team/key", "check the name and the stage in region eu-west-1",
 		},
 		{
-			"version not found", refuse("ResourceNotFoundException", "can't find"),
+			"version not found", refusing("ResourceNotFoundException", "can't find"),
 			reference.Reference{SecretID: "k", VersionID: v1},
 			problem.Failed, "version " + v1, "the version in region",
 		},
 		{
-			"deleted", refuse("InvalidRequestException", "it was marked for deletion"), ref, problem.Failed, "team/key",
+			"deleted", refusing("InvalidRequestException", "it was marked for deletion"), ref, problem.Failed, "team/key",
 			"aws secretsmanager restore-secret --secret-id team/key",
 		},
-		{"throttled", refuse("ThrottlingException", "Rate exceeded"), ref, problem.Failed, "Rate exceeded", ""},
+		{"throttled", refusing("ThrottlingException", "Rate exceeded"), ref, problem.Failed, "Rate exceeded", ""},
 		{
 			"pending", vault,
 			reference.Reference{SecretID: "k", Stage: "AWSPENDING"},
@@ -237,7 +278,7 @@ func TestCredentialFailure(t *testing.T) {
 	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, problem.New(problem.Denied, "mount the token", "no token file: %w", io.EOF)
 	})
-	_, err := secretsmanager.New(cfg).Resolve(t.Context(), []reference.Reference{{SecretID: "k"}})
+	_, err := secretsmanager.New(cfg, nil).Resolve(t.Context(), []reference.Reference{{SecretID: "k"}})
 	if err == nil || err.Error() != "reading secret k (stage AWSCURRENT): no token file: EOF" {
 		t.Errorf("error %v", err)
 	}
@@ -261,7 +302,7 @@ func TestResolverShowsNothing(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	_, err := secretsmanager.New(config("http://127.0.0.1:1")).Resolve(t.Context(), []reference.Reference{{SecretID: "k"}})
+	_, err := secretsmanager.New(config("http://127.0.0.1:1"), nil).Resolve(t.Context(), []reference.Reference{{SecretID: "k"}})
 	hint := problem.HintOf(err)
 	if problem.KindOf(err) != problem.Failed || !strings.Contains(hint, "reach 127.0.0.1:1: ") ||
 		!strings.Contains(hint, "com.amazonaws.eu-west-1.secretsmanager") {

@@ -13,30 +13,97 @@ import (
 	"unicode/utf8"
 )
 
+// ErrMissing is wrapped by the error for a field that is not there.
+var ErrMissing = errors.New("is missing")
+
 // Object is a JSON object. Its zero value is empty.
 type Object struct{ members map[string]any }
 
-// Parse reads data, which must be one JSON object in valid UTF-8 and nothing else. Of a repeated member the last one
-// counts.
+// twice stands in an object for a member that is there more than once: readers differ in which of them counts.
+type twice struct{}
+
+// Parse reads data, which must be one JSON object and nothing else: see Check. A repeated member is an error only for
+// who asks for it.
 func Parse(data []byte) (Object, error) {
-	if !utf8.Valid(data) {
-		return Object{}, errors.New("it is not valid UTF-8")
+	if err := Check(data); err != nil {
+		return Object{}, err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // a number is passed on as it is written
-	var value any
-	if err := d.Decode(&value); err != nil {
-		// The decoder's own text quotes a character of the input.
+	value, err := decode(d)
+	if err != nil {
 		return Object{}, fmt.Errorf("it is not valid JSON near byte %d", d.InputOffset())
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Object{}, fmt.Errorf("something follows the JSON value at byte %d", d.InputOffset())
 	}
 	members, ok := value.(map[string]any)
 	if !ok {
 		return Object{}, fmt.Errorf("it is %s, not a JSON object", kind(value))
 	}
 	return Object{members: members}, nil
+}
+
+// Check says why data is not one JSON value in valid UTF-8, nested at most 10,000 deep, and nothing else.
+func Check(data []byte) error {
+	if !utf8.Valid(data) {
+		return errors.New("it is not valid UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	var value json.RawMessage
+	if err := d.Decode(&value); err != nil {
+		// The decoder's own text quotes a character of the input.
+		return fmt.Errorf("it is not valid JSON near byte %d", d.InputOffset())
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("something follows the JSON value at byte %d", d.InputOffset())
+	}
+	return nil
+}
+
+// decode reads the next value of d, of which Check knows that it is valid.
+func decode(d *json.Decoder) (any, error) {
+	token, err := d.Token()
+	switch {
+	case err != nil:
+		return nil, err
+	case token == json.Delim('{'):
+		return decodeObject(d)
+	case token == json.Delim('['):
+		return decodeArray(d)
+	}
+	return token, nil
+}
+
+func decodeObject(d *json.Decoder) (any, error) {
+	members := map[string]any{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		value, err := decode(d)
+		if err != nil {
+			return nil, err
+		}
+		name := fmt.Sprint(token) // a string, in valid JSON
+		if _, there := members[name]; there {
+			value = twice{}
+		}
+		members[name] = value
+	}
+	_, err := d.Token()
+	return members, err
+}
+
+func decodeArray(d *json.Decoder) (any, error) {
+	elements := []any{}
+	for d.More() {
+		value, err := decode(d)
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, value)
+	}
+	_, err := d.Token()
+	return elements, err
 }
 
 // Text gives the string, the number as it is written, or "true" or "false" at field: the name of a member or, when it
@@ -58,7 +125,7 @@ func (o Object) Member(name string) (string, error) { return o.text(name, []stri
 func (o Object) text(field string, path []string) (string, error) {
 	value, found := o.find(path)
 	if !found {
-		return "", fmt.Errorf("field %s is missing", field)
+		return "", fmt.Errorf("field %s %w", field, ErrMissing)
 	}
 	switch v := value.(type) {
 	case string:
@@ -67,6 +134,8 @@ func (o Object) text(field string, path []string) (string, error) {
 		return v.String(), nil
 	case bool:
 		return strconv.FormatBool(v), nil
+	case twice:
+		return "", fmt.Errorf("field %s is there twice", field)
 	}
 	return "", fmt.Errorf("field %s is %s, not a string, a number or a boolean", field, kind(value))
 }
@@ -82,6 +151,8 @@ func (o Object) find(path []string) (value any, found bool) {
 			if i, found = index(step, len(v)); found {
 				value = v[i]
 			}
+		case twice:
+			return v, true
 		default:
 			found = false
 		}

@@ -1,0 +1,255 @@
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
+
+	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/document"
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
+	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/secret"
+)
+
+const (
+	current = "AWSCURRENT"
+	pending = "AWSPENDING"
+)
+
+// read is one version of one secret, as it is asked for. Stage and version exclude each other.
+type read struct{ id, stage, version string }
+
+func newRead(id, stage, version string) read {
+	if stage == "" && version == "" {
+		stage = current
+	}
+	return read{id: id, stage: stage, version: version}
+}
+
+func (k read) String() string {
+	if k.version != "" {
+		return "version " + k.version
+	}
+	return "stage " + k.stage
+}
+
+// held is what a read gave.
+type held struct {
+	value   secret.Value
+	version string
+	about   delivery.About
+}
+
+// reader reads versions of secrets in as few calls as the role may make. It is used by one goroutine at a time.
+type reader struct {
+	client *secretsmanager.Client
+	config aws.Config // region and account, for the hints
+	now    func() time.Time
+
+	pinned  map[read]held // versions by their id, which never change
+	unbatch time.Time     // until then the role may not call BatchGetSecretValue
+}
+
+func newReader(cfg aws.Config, now func() time.Time) *reader {
+	if now == nil {
+		now = time.Now //nolint:forbidigo // the default of the injected clock
+	}
+	return &reader{client: secretsmanager.NewFromConfig(cfg), config: cfg, now: now, pinned: map[read]held{}}
+}
+
+// outcome is what came of each read: it is in one of the two.
+type outcome struct {
+	had    map[read]held
+	failed map[read]error
+}
+
+// read reads each of keys once. A pinned version that was read before is not read again. After a failure that is not of
+// one secret (systemic) the rest is not asked for and fails with it: a service in trouble is left alone.
+func (r *reader) read(ctx context.Context, keys []read) outcome {
+	out := outcome{had: map[read]held{}, failed: map[read]error{}}
+	var due []read
+	for _, key := range keys {
+		if got, ok := r.pinned[key]; ok {
+			out.had[key] = got
+		} else if !slices.Contains(due, key) {
+			due = append(due, key)
+		}
+	}
+	down := r.batches(ctx, due, out)
+	for _, key := range due {
+		if out.has(key) {
+			continue
+		}
+		var got held
+		err := down
+		if err == nil {
+			got, err = r.get(ctx, key)
+		}
+		if err != nil && systemic(err) {
+			down = err
+		}
+		r.keep(ctx, key, got, err, out)
+	}
+	return out
+}
+
+func (o outcome) has(key read) bool {
+	_, had := o.had[key]
+	_, failed := o.failed[key]
+	return had || failed
+}
+
+// keep notes what came of one read.
+func (r *reader) keep(ctx context.Context, key read, got held, err error, out outcome) {
+	switch {
+	case err != nil:
+		out.failed[key] = r.explain(ctx, key, err)
+	case got.value.Len() == 0:
+		out.failed[key] = problem.New(problem.Refused,
+			"put a value with: aws secretsmanager put-secret-value --secret-id "+key.id, "secret %s (%s) is empty",
+			key.id, key)
+	default:
+		out.had[key] = got
+		if key.version != "" {
+			r.pinned[key] = got
+		}
+	}
+}
+
+// forget drops the pinned versions that are not among keys.
+func (r *reader) forget(keys []read) {
+	maps.DeleteFunc(r.pinned, func(k read, _ held) bool { return !slices.Contains(keys, k) })
+}
+
+// get reads one version, string or binary.
+func (r *reader) get(ctx context.Context, key read) (held, error) {
+	in := &secretsmanager.GetSecretValueInput{SecretId: &key.id}
+	if key.version != "" {
+		in.VersionId = &key.version
+	} else {
+		in.VersionStage = &key.stage
+	}
+	out, err := r.client.GetSecretValue(ctx, in)
+	if err != nil {
+		return held{}, err
+	}
+	return newHeld(out.SecretString, out.SecretBinary, out.VersionId, delivery.About{
+		ARN: aws.ToString(out.ARN), ID: aws.ToString(out.Name), Stages: out.VersionStages,
+		Created: aws.ToTime(out.CreatedDate),
+	}), nil
+}
+
+func newHeld(text *string, binary []byte, version *string, about delivery.About) held {
+	h := held{value: secret.New(binary), version: aws.ToString(version), about: about}
+	h.about.Binary = text == nil
+	if text != nil {
+		h.value = secret.FromString(*text)
+	}
+	return h
+}
+
+// systemic says that a failure is not about one secret: no answer came, there are no credentials to ask with, or the
+// service throttles. The next secret would fare the same.
+func systemic(err error) bool {
+	code := awserr.Code(err)
+	if code == "" {
+		return true
+	}
+	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+		if _, inner := errors.AsType[*smithy.OperationError](op.Err); inner {
+			return true // the call that failed was one for credentials
+		}
+	}
+	_, classified := errors.AsType[*problem.Error](err) // by what provides the credentials
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	return classified || throttled
+}
+
+// member picks a member of the JSON object that a secret is; the whole secret when name is empty.
+func member(value secret.Value, id, name string) (secret.Value, error) {
+	if name == "" {
+		return value, nil
+	}
+	object, err := document.Parse(value.Reveal())
+	if err != nil {
+		return secret.Value{}, problem.New(problem.Refused, "leave the JSON key out, or store a JSON object",
+			"secret %s has no key %s: %w", id, name, err)
+	}
+	text, err := object.Member(name)
+	if err != nil {
+		return secret.Value{}, problem.New(problem.Refused, "check the JSON key", "secret %s: %w", id, err)
+	}
+	return secret.FromString(text), nil
+}
+
+// refusePending keeps a stage from being read whose version may be unfinished: a rotation that failed leaves it there.
+func refusePending(id, stage string) error {
+	if stage != pending {
+		return nil
+	}
+	return problem.New(problem.Refused, "pin the version by its id, or use "+current,
+		"secret %s: stage %s is not delivered, its version may be unfinished", id, pending)
+}
+
+// explain gives a failed read its kind and the step that mends it.
+func (r *reader) explain(ctx context.Context, key read, err error) error {
+	kind, hint := problem.KindOf(err), problem.HintOf(err)
+	host, unreachable := awserr.Unreachable(err)
+	switch code := awserr.Code(err); {
+	case unreachable && hint == "":
+		hint = awserr.ReachHint("secretsmanager", r.config.Region, host)
+	case code == "DecryptionFailure",
+		strings.HasPrefix(code, "AccessDenied") && strings.Contains(awserr.Short(err).Error(), "KMS"):
+		kind = problem.Denied
+		hint = fmt.Sprintf("allow kms:Decrypt on the secret's key, in the key's policy too, with condition "+
+			"kms:ViaService = secretsmanager.%s.amazonaws.com", r.config.Region)
+	case strings.HasPrefix(code, "AccessDenied"):
+		kind = problem.Denied
+		hint = fmt.Sprintf(`the role's policy needs {"Effect":"Allow","Action":"secretsmanager:GetSecretValue",`+
+			`"Resource":"%s"}`, r.arn(ctx, key.id))
+	case code == notFound:
+		hint = fmt.Sprintf("check the name and the %s in region %s; a secret of another account needs its full ARN",
+			strings.Fields(key.String())[0], r.config.Region)
+	case code == "InvalidRequestException" && strings.Contains(awserr.Short(err).Error(), "delet"):
+		hint = "it is scheduled for deletion; bring it back with: aws secretsmanager restore-secret --secret-id " + key.id
+	}
+	return problem.New(kind, hint, "reading secret %s (%s): %w", key.id, key, awserr.Short(err))
+}
+
+const notFound = "ResourceNotFoundException"
+
+// arn is what a policy calls the secret. Of a name the account comes from the credentials, where they know it, and the
+// six characters that Secrets Manager appends are left open.
+func (r *reader) arn(ctx context.Context, id string) string {
+	if strings.HasPrefix(id, "arn:") {
+		return id
+	}
+	account := "*"
+	if r.config.Credentials != nil {
+		if c, err := r.config.Credentials.Retrieve(ctx); err == nil && c.AccountID != "" {
+			account = c.AccountID
+		}
+	}
+	return fmt.Sprintf("arn:%s:secretsmanager:%s:%s:secret:%s-??????", partition(r.config.Region), r.config.Region,
+		account, id)
+}
+
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
