@@ -18,7 +18,7 @@ const help = `pinnace-agent keeps a workload's keys and settings in files, live,
 
   pinnace-agent run      deliver, and follow changes until SIGTERM
   pinnace-agent ready    exit 0 when every file is there and not empty
-  pinnace-agent whoami   show who AWS takes this pod for, and why (--output json)
+  pinnace-agent whoami   show who AWS takes this pod for, and why (--output json, --role ARN)
   pinnace-agent version
   pinnace-agent help
 
