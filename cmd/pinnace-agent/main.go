@@ -1,4 +1,4 @@
-// Command pinnace-agent runs beside a workload and keeps its keys and settings in files.
+// Command pinnace-agent runs beside a workload and keeps its keys and settings where it reads them.
 package main
 
 import (
@@ -12,7 +12,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := agent.Main(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	program := agent.Program{
+		Getenv: os.Getenv, Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+	code := program.Main(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

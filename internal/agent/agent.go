@@ -1,105 +1,154 @@
-// Package agent is the process beside a workload: it follows a configuration in AppConfig, with the pod's own identity,
-// and keeps the items that the workload needs in files.
+// Package agent is the process beside a workload: it follows configurations and secrets with the pod's own identity,
+// and keeps what the workload needs in files, in its environment, or on a loopback address.
 package agent
 
 import (
 	"context"
-	"io/fs"
+	"fmt"
 	"log/slog"
-	"slices"
+	"net"
+	"net/http"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/pinnace-dev/pinnace/internal/agent/observe"
+	"github.com/pinnace-dev/pinnace/internal/agent/settings"
+	"github.com/pinnace-dev/pinnace/internal/callmeter"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
-	"github.com/pinnace-dev/pinnace/internal/delivery/sink/file"
-	"github.com/pinnace-dev/pinnace/internal/delivery/source/appconfig"
-	"github.com/pinnace-dev/pinnace/internal/delivery/source/secretsmanager"
-	"github.com/pinnace-dev/pinnace/internal/identity/workload"
+	"github.com/pinnace-dev/pinnace/internal/delivery/sink/loopback"
+	"github.com/pinnace-dev/pinnace/internal/delivery/sink/process"
 )
 
-// FileTarget puts one item into one file.
-type FileTarget struct {
-	Item  string // field of the document: the name of a member or, starting with a slash, a JSON pointer
-	Path  string // its folder exists
-	Token bool   // the value must be a bearer token: see file.Target
-}
-
-// Config is what an agent needs. The names, a file and Getenv must be there; the rest has defaults.
+// Config is what an agent needs. Settings and Getenv must be there; the rest has defaults.
 type Config struct {
-	Application, Environment, Profile string // of AppConfig, ids or names
-
-	Files        []FileTarget
-	Mode         fs.FileMode   // of the files; 0440 when zero
-	Once         bool          // deliver once and end, as an init container does
-	PollInterval time.Duration // 15 s to 24 h; 30 s when zero
-	AllowStatic  bool          // static keys count as an identity; else only a web identity does
+	Settings settings.Settings // filled and checked, as settings.Decode and settings.Parse give them
 
 	Getenv     func(string) string // the whole environment: see workload.Config
 	HTTPClient aws.HTTPClient      // nil is the SDK's own
 	Log        *slog.Logger        // nil discards
 	OnChange   func(delivery.Change)
 
+	Environ               []string // for the workload that the agent runs, as os.Environ gives it
+	Stdin, Stdout, Stderr *os.File // of that workload
+
 	Wait func(ctx context.Context, d time.Duration) error // nil is a timer
-	Rand func() float64                                   // for jitter; nil is the global generator
+	Rand func() float64                                   // for jitter, to any goroutine; nil is the global generator
 	Now  func() time.Time                                 // nil is time.Now; it should go with Wait
 }
 
 // Agent is ready to deliver.
 type Agent struct {
-	engine *delivery.Engine
-	once   bool
+	settings settings.Settings
+	engine   *delivery.Engine
+	meter    *callmeter.Meter
+	loopback *loopback.Sink // nil when nothing is served
+	process  *process.Sink  // nil when there is none
+	now      func() time.Time
 }
 
-// New checks the configuration and the environment. It makes no call.
+// New checks the settings against the environment, reads the templates and makes the sources and the sinks. It calls
+// nobody and starts nothing.
 func New(ctx context.Context, c Config) (*Agent, error) {
-	cfg, err := workload.Config(ctx,
-		workload.Options{Getenv: c.Getenv, HTTPClient: c.HTTPClient, AllowStatic: c.AllowStatic})
+	if c.Now == nil {
+		c.Now = time.Now //nolint:forbidigo // the default of the injected clock
+	}
+	a := &Agent{settings: c.Settings, meter: callmeter.New(c.Now), now: c.Now}
+	feeds, err := newFeeds(ctx, c, a.meter)
 	if err != nil {
 		return nil, err
 	}
-	var items []appconfig.Item
-	var targets []file.Target
-	for _, f := range c.Files {
-		if item := (appconfig.Item{Name: f.Item, Field: f.Item}); !slices.Contains(items, item) {
-			items = append(items, item)
-		}
-		targets = append(targets, file.Target{Item: f.Item, Path: f.Path, Token: f.Token})
+	a.engine = &delivery.Engine{
+		Feeds: feeds, Log: c.Log, OnChange: c.OnChange, Wait: c.Wait, Rand: c.Rand, Now: c.Now,
 	}
-	source, err := appconfig.New(cfg, appconfig.Config{
-		Application: c.Application, Environment: c.Environment, Profile: c.Profile,
-		Items: items, PollInterval: c.PollInterval, Resolver: secretsmanager.New(cfg, c.Now), Now: c.Now,
-	})
-	if err != nil {
+	if a.engine.Sinks, err = a.sinks(c); err != nil {
 		return nil, err
 	}
-	mode := c.Mode
-	if mode == 0 {
-		mode = file.DefaultMode
-	}
-	sink, err := file.New(targets, file.Mode(mode))
-	if err != nil {
-		return nil, err
-	}
-	return &Agent{once: c.Once, engine: &delivery.Engine{
-		Feeds: []delivery.Feed{{
-			Name:   "appconfig " + c.Application + "/" + c.Environment + "/" + c.Profile,
-			Source: &explained{Source: source, cfg: cfg}, Interval: c.PollInterval,
-		}}, Sinks: []delivery.Sink{sink},
-		Log: c.Log, OnChange: c.OnChange, Wait: c.Wait, Rand: c.Rand, Now: c.Now,
-	}}, nil
+	return a, nil
 }
 
-// Run delivers until ctx is done, then returns nil; or once, and returns what failed.
+// Exited is the error of Run when the workload that the agent ran has ended. The agent ends as the workload did.
+type Exited struct{ process.Exit }
+
+func (e Exited) Error() string { return "the workload ended: " + e.String() }
+
+// Run delivers, serves and runs the workload until ctx is done, then returns nil; an Exited when the workload has
+// ended; or, with Once, delivers once and returns what failed.
 func (a *Agent) Run(ctx context.Context) error {
-	if a.once {
+	if a.settings.Once {
 		return a.engine.Once(ctx)
 	}
-	return a.engine.Run(ctx)
+	serve, err := a.listen(ctx)
+	if err != nil {
+		return err
+	}
+	group, running := errgroup.WithContext(ctx)
+	for _, s := range serve {
+		group.Go(func() error { return s(running) })
+	}
+	group.Go(func() error { return a.engine.Run(running) })
+	if a.process != nil {
+		group.Go(func() error {
+			return Exited{a.process.Supervise(running)}
+		})
+	}
+	return group.Wait()
+}
+
+// listen takes the addresses, so that one which is taken is known before anything starts, and says how to serve them.
+func (a *Agent) listen(ctx context.Context) ([]func(context.Context) error, error) {
+	var serve []func(context.Context) error
+	var listeners []net.Listener
+	fail := func(err error) ([]func(context.Context) error, error) {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		return nil, err
+	}
+	if s := a.settings.Status; s != nil {
+		l, err := observe.Listen(ctx, s.Address)
+		if err != nil {
+			return fail(err)
+		}
+		listeners = append(listeners, l)
+		serve = append(serve, func(ctx context.Context) error { return observe.Serve(ctx, l, a.Handler()) })
+	}
+	if s := a.settings.Loopback; s != nil {
+		l, err := loopback.Listen(ctx, s.Address)
+		if err != nil {
+			return fail(err)
+		}
+		serve = append(serve, func(ctx context.Context) error { return a.loopback.Serve(ctx, l) })
+	}
+	return serve, nil
+}
+
+// Handler answers /healthz, /readyz, /status and /metrics: see observe.Handler.
+func (a *Agent) Handler() http.Handler {
+	collectors := []prometheus.Collector{observe.Collector(version(), a.engine.Status, a.meter.Counts)}
+	if a.loopback != nil {
+		collectors = append(collectors, observe.Requests(a.requests))
+	}
+	return observe.Handler(a.engine.Status, a.now, collectors...)
+}
+
+// requests counts what the loopback sink answered.
+func (a *Agent) requests() []observe.Request {
+	var list []observe.Request
+	for _, n := range a.loopback.Counts() {
+		list = append(list, observe.Request{Service: n.Service, Status: fmt.Sprint(n.Status), Total: n.Total})
+	}
+	return list
 }
 
 // Status is what the agent holds and how it fares; safe at any time.
 func (a *Agent) Status() delivery.Status { return a.engine.Status() }
+
+// Calls are those to AWS since the start; safe at any time.
+func (a *Agent) Calls() []callmeter.Count { return a.meter.Counts() }
 
 // Run is New and Run.
 func Run(ctx context.Context, c Config) error {
@@ -108,18 +157,4 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	return a.Run(ctx)
-}
-
-// explained is a source whose failures say what is wrong with the identity, where that is the cause, and which gets a
-// new one where the old one is dead.
-type explained struct {
-	delivery.Source
-	cfg     aws.Config
-	renewal workload.Renewal
-}
-
-func (e *explained) Fetch(ctx context.Context) (delivery.Answer, error) {
-	answer, err := e.Source.Fetch(ctx)
-	e.renewal.After(e.cfg, err)
-	return answer, workload.Explain(err)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/agent"
+	"github.com/pinnace-dev/pinnace/internal/agent/settings"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 )
@@ -67,6 +68,15 @@ func (c *turn) wait(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
+func parse(t *testing.T, args ...string) settings.Settings {
+	t.Helper()
+	s, err := settings.Parse("run", args, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -86,8 +96,8 @@ func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	clock := newTurn()
 	a, err := agent.New(t.Context(), agent.Config{
-		Application: "app", Environment: "prod", Profile: "otel", PollInterval: 15 * time.Second,
-		Files:  []agent.FileTarget{{Item: "private_key", Path: key, Token: true}, {Item: "/domain", Path: domain}},
+		Settings: parse(t, "--appconfig=app/prod/otel", "--poll-interval=15s", "--token-file="+key+"=private_key",
+			"--file="+domain+"=/domain"),
 		Getenv: environment(env), Wait: clock.wait, Now: clock.now,
 		Log:      slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		OnChange: func(c delivery.Change) { fmt.Fprintf(&out, "%+v\n", c) },
@@ -175,7 +185,7 @@ func wantHidden(t *testing.T, out string) {
 // run is Main with its output.
 func run(ctx context.Context, getenv func(string) string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = agent.Main(ctx, args, getenv, &out, &errs)
+	code = agent.Program{Getenv: getenv, Stdout: &out, Stderr: &errs}.Main(ctx, args)
 	return code, out.String(), errs.String()
 }
 
@@ -185,6 +195,10 @@ func TestVerbs(t *testing.T) {
 	dir := t.TempDir()
 	key, empty := filepath.Join(dir, "key"), filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(empty, link); err != nil {
 		t.Fatal(err)
 	}
 	file := "--file=" + key + "=private_key"
@@ -200,7 +214,7 @@ func TestVerbs(t *testing.T) {
 		{name: "once", args: []string{"run", "--once", names, file}, code: 0, stderr: `"item":"private_key"`},
 		{
 			name: "says what it does", args: []string{"run", "--once", names, file},
-			stderr: `"configuration":"app/prod/otel","files":["` + key + `"],"role":"arn:aws:iam::111122223333:role/otel"`,
+			stderr: `"sources":["appconfig app/prod/otel"],"items":1,"files":["` + key + `"],"role":"arn:aws:iam::111122223333:role/otel"`,
 		},
 		{name: "ready", args: []string{"ready", file}, code: 0},
 		{name: "ready by environment", args: []string{"ready"}, env: []string{"PINNACE_FILES", key + "=private_key"}},
@@ -208,7 +222,7 @@ func TestVerbs(t *testing.T) {
 			name: "one of two ready", args: []string{"ready", file, "--file", empty + "=x"}, code: 1,
 			stderr: empty + " is empty",
 		},
-		{name: "ready for nothing", args: []string{"ready"}, code: 2, stderr: "hint: name them with --file"},
+		{name: "ready for nothing", args: []string{"ready"}, code: 2, stderr: "hint: name files, or ask /readyz"},
 		{
 			name: "once by environment", args: []string{"run"}, env: []string{
 				"PINNACE_ONCE", "true",
@@ -228,20 +242,39 @@ func TestVerbs(t *testing.T) {
 				env["AWS_ENDPOINT_URL"] + "\ntoken   " + env["AWS_WEB_IDENTITY_TOKEN_FILE"] + "\n",
 		},
 		{name: "whoami as JSON", args: []string{"whoami", "--output=json"}, stdout: `"mechanism": "web identity",`},
-		{
-			name: "whoami with no role", args: []string{"whoami", "--role=keys"}, code: 2,
-			stderr: "keys is not the ARN of a role\nhint: write it as arn:aws:iam::",
-		},
 		{name: "whoami otherwise", args: []string{"whoami", "--output=xml"}, code: 2, stderr: "hint: write --output text"},
 		{
 			name: "no identity", args: []string{"run", names, file}, env: []string{"AWS_ROLE_ARN", ""}, code: 5,
 			stderr: "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not\nhint: annotate the service account",
 		},
-		{name: "no names", args: []string{"run", file}, code: 2, stderr: "hint: name it with --appconfig"},
-		{name: "no files", args: []string{"run", names}, code: 2, stderr: "hint: name them with --file"},
-		{name: "bad names", args: []string{"run", "--appconfig=app"}, code: 2, stderr: "APPLICATION/ENVIRONMENT/PROFILE"},
 		{
-			name: "bad file", args: []string{"run"}, env: []string{"PINNACE_FILES", "x"}, code: 2,
+			name: "check", args: []string{"check", names, file},
+			stdout: "✓ item private_key from appconfig app/prod/otel: version " + v1 + ", fingerprint ",
+		},
+		{
+			name: "check finds a field that is missing", code: 4,
+			args:   []string{"check", names, "--file", key + "=none", "--file", key + ".2=private_key"},
+			stdout: "✗ item none from appconfig app/prod/otel\n    reading configuration app/prod/otel: item none: field none is missing\n",
+			stderr: "2 of 2 checks failed",
+		},
+		{
+			name: "check finds a symlink", args: []string{"check", names, "--file", link + "=private_key"}, code: 4,
+			stdout: "✗ file " + dir + "\n    target " + link + " is there and is not a regular file",
+			stderr: "1 of 2 checks failed",
+		},
+		{name: "check as JSON", args: []string{"check", "--output=json", names, file}, stdout: `"what": "item private_key",`},
+		{
+			name: "cost", args: []string{"cost", "--pods", "1000", names, file, "--starts=10"},
+			stdout: "all, for 1000 pods",
+		},
+		{name: "cost as JSON", args: []string{"cost", "--output", "json", names, file}, stdout: `"dollarsPerMonth": `},
+		{name: "cost of what", args: []string{"cost", "--pods=many", names, file}, code: 2, stderr: "--pods"},
+		{name: "schema", args: []string{"schema"}, stdout: `"Configuration of pinnace-agent"`},
+		{name: "no names", args: []string{"run", file}, code: 2, stderr: "hint: name it with --appconfig"},
+		{name: "no files", args: []string{"run", names}, code: 2, stderr: "hint: name files with --file"},
+		{name: "bad names", args: []string{"run", "--appconfig=app", file}, code: 2, stderr: "APPLICATION/ENVIRONMENT/PROFILE"},
+		{
+			name: "bad file", args: []string{"run"}, env: []string{"PINNACE_FILES", "=x"}, code: 2,
 			stderr: "PINNACE_FILES: write it",
 		},
 		{name: "mode for all", args: []string{"run", names, file, "--mode=0444"}, code: 2, stderr: "0444 would be open to others"},
@@ -251,9 +284,9 @@ func TestVerbs(t *testing.T) {
 		},
 		{name: "help of a verb", args: []string{"run", "--help"}, stdout: "PINNACE_FILES"},
 		{name: "help of ready", args: []string{"ready", "-h"}, stdout: "PINNACE_FILES"},
-		{name: "bad mode", args: []string{"run", "--mode=rw"}, code: 2, stderr: "in octal"},
+		{name: "bad mode", args: []string{"run", names, file, "--mode=rw"}, code: 2, stderr: "in octal"},
 		{name: "bad interval", args: []string{"run", names, file, "--poll-interval=1s"}, code: 2, stderr: "out of range"},
-		{name: "bad level", args: []string{"run", "--log-level=loud"}, code: 2, stderr: "log-level"},
+		{name: "bad level", args: []string{"run", names, file, "--log-level=loud"}, code: 2, stderr: "log level"},
 		{name: "argument", args: []string{"run", "x"}, code: 2, stderr: `no arguments, but got "x"`},
 		{name: "unknown flag", args: []string{"run", "--x"}, code: 2, stderr: "hint: see: pinnace-agent help"},
 		{name: "unknown verb", args: []string{"deliver"}, code: 2, stderr: `pinnace-agent: error: unknown verb "deliver"`},
@@ -296,8 +329,8 @@ func TestRunEndsCleanly(t *testing.T) {
 		}
 		return out.Write(p)
 	})
-	code := agent.Main(ctx, []string{"run", "--appconfig", "app/prod/otel", "--token-file", key + "=private_key"},
-		environment(env), &out, errs)
+	program := agent.Program{Getenv: environment(env), Stdout: &out, Stderr: errs}
+	code := program.Main(ctx, []string{"run", "--appconfig", "app/prod/otel", "--token-file", key + "=private_key"})
 	if code != 0 || strings.Contains(out.String(), "error") || read(t, key) != canary+"-1" {
 		t.Errorf("exit %d: %s", code, out.String())
 	}

@@ -9,20 +9,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pinnace-dev/pinnace/internal/agent/settings"
 	"github.com/pinnace-dev/pinnace/internal/identity/workload"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
-// whoami asks AWS who this pod is, or becomes with --role, and shows what made AWS think so.
-func whoami(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	var role workload.Role
+// whoami asks AWS who this pod is and shows what made AWS think so.
+func whoami(ctx context.Context, p Program, args []string) error {
 	output, allowStatic := "text", false
 	hint := "see: pinnace-agent help"
 	set := flag.NewFlagSet("whoami", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	set.StringVar(&output, "output", output, "")
-	set.StringVar(&role.ARN, "role", "", "")
-	set.StringVar(&role.ExternalID, "external-id", "", "")
 	set.BoolVar(&allowStatic, "allow-static-credentials", false, "")
 	if err := set.Parse(args); err != nil {
 		return problem.New(problem.Usage, hint, "whoami: %w", err)
@@ -30,31 +28,26 @@ func whoami(ctx context.Context, args []string, getenv func(string) string, stdo
 	if set.NArg() > 0 {
 		return problem.New(problem.Usage, hint, "whoami takes no arguments, but got %q", set.Arg(0))
 	}
-	if err := fill(set, getenv); err != nil {
+	if err := settings.FromEnvironment(set, p.Getenv); err != nil {
 		return err
 	}
 	if output != "text" && output != "json" {
 		return problem.New(problem.Usage, "write --output text or --output json", "no such output: %q", output)
 	}
-	cfg, err := workload.Config(ctx, workload.Options{Getenv: getenv, AllowStatic: allowStatic})
+	cfg, err := workload.Config(ctx, workload.Options{Getenv: p.Getenv, AllowStatic: allowStatic})
 	if err != nil {
 		return err
-	}
-	if role.ARN != "" {
-		if cfg, err = workload.Assume(cfg, role); err != nil {
-			return err
-		}
 	}
 	who, err := workload.WhoAmI(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	if output == "json" {
-		encoder := json.NewEncoder(stdout)
+		encoder := json.NewEncoder(p.Stdout)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(who)
 	}
-	return printCaller(stdout, who)
+	return printCaller(p.Stdout, who)
 }
 
 // printCaller writes one fact a line, leaving out those that there are none of.

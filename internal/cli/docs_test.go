@@ -52,8 +52,8 @@ func reference(t *testing.T) string {
 		}
 	}
 	var help bytes.Buffer
-	nothing := func(string) string { return "" }
-	if code := agent.Main(t.Context(), []string{"help"}, nothing, &help, io.Discard); code != 0 {
+	program := agent.Program{Getenv: func(string) string { return "" }, Stdout: &help, Stderr: io.Discard}
+	if code := program.Main(t.Context(), []string{"help"}); code != 0 {
 		t.Fatalf("pinnace-agent help exits with %d", code)
 	}
 	fmt.Fprintf(&b, "\n## pinnace-agent\n\n```text\n%s\n```\n", strings.TrimSpace(help.String()))

@@ -149,7 +149,8 @@ func (e *Engine) follow(ctx context.Context, f *feed) error {
 	return nil //nolint:nilerr // a context that is done is how following ends
 }
 
-// settle brings the sinks to what is wanted, says what hinders, and gives the time until that is tried again, at most d.
+// settle brings the sinks to what is wanted, says what hinders, and gives the time until that is tried again, at most
+// d.
 func (e *Engine) settle(ctx context.Context, d time.Duration) time.Duration {
 	until, err := e.apply(ctx)
 	if err == nil {

@@ -113,7 +113,8 @@ func (f *feed) stale(h held, now time.Time) bool {
 }
 
 // Refresh polls the feed that gives an item now, and waits for the outcome. Callers that come while a poll is under way
-// share the next one. When it returns, the sinks have been brought to what came. An item that no feed names is no error: there is nothing to refresh. It works while Run does.
+// share the next one. When it returns, the sinks have been brought to what came. An item that no feed names is no
+// error: there is nothing to refresh. It works while Run does.
 func (e *Engine) Refresh(ctx context.Context, item string) error {
 	for _, f := range e.all() {
 		if _, ok := f.want[item]; !ok {
@@ -172,7 +173,8 @@ func (e *Engine) Stale(item string) (why string, stale bool) {
 }
 
 func staleText(item string, age, most time.Duration) string {
-	return fmt.Sprintf("item %s is stale: not confirmed for %v, at most %v are allowed", item, age.Round(time.Second), most)
+	return fmt.Sprintf("item %s is stale: not confirmed for %v, at most %v are allowed",
+		item, age.Round(time.Second), most)
 }
 
 // all are the feeds as they are followed.

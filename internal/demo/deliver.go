@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/agent"
+	"github.com/pinnace-dev/pinnace/internal/agent/settings"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/identity"
 )
@@ -86,11 +87,19 @@ func (r *run) startPod(ctx context.Context, name string) (*pod, error) {
 		name: name, file: filepath.Join(folder, keyItem),
 		done: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
-	names := strings.SplitN(r.workload.agent["PINNACE_APPCONFIG"]+"//", "/", 4)
+	told, err := settings.Parse("run", []string{
+		"--token-file=" + p.file + "=" + keyItem, "--poll-interval=" + pollInterval.String(),
+	}, func(name string) string {
+		if name == "PINNACE_APPCONFIG" {
+			return r.workload.agent[name]
+		}
+		return ""
+	})
+	if err != nil {
+		return nil, err
+	}
 	config := agent.Config{
-		Application: names[0], Environment: names[1], Profile: names[2],
-		Files: []agent.FileTarget{{Item: keyItem, Path: p.file, Token: true}}, Mode: 0o440,
-		PollInterval: pollInterval, Getenv: env, Wait: r.clock.Wait, Now: r.clock.Now,
+		Settings: told, Getenv: env, Wait: r.clock.Wait, Now: r.clock.Now,
 		Log: r.log.With(slog.String("pod", name)), OnChange: p.took,
 	}
 	go func() {

@@ -98,3 +98,28 @@ func number(b bool) float64 {
 	}
 	return 0
 }
+
+// Request is how many requests of one service the loopback sink has answered with one status.
+type Request struct {
+	Service, Status string
+	Total           uint64
+}
+
+var requests = newMetric(counter, "loopback_requests_total", "requests answered on the loopback address",
+	"service", "status")
+
+// requestCollector makes its metric when it is asked for.
+type requestCollector struct{ counts func() []Request }
+
+// Requests has the requests that the loopback sink answered.
+func Requests(counts func() []Request) prometheus.Collector { return requestCollector{counts} }
+
+// Describe sends the one description.
+func (requestCollector) Describe(out chan<- *prometheus.Desc) { out <- requests.desc }
+
+// Collect sends every count.
+func (c requestCollector) Collect(out chan<- prometheus.Metric) {
+	for _, n := range c.counts() {
+		requests.send(out, float64(n.Total), n.Service, n.Status)
+	}
+}

@@ -97,7 +97,10 @@ func TestMetrics(t *testing.T) {
 	}
 	c := observe.Collector("1.2.3", e.Status, counts)
 	now = start.Add(90 * time.Second)
-	h := observe.Handler(e.Status, func() time.Time { return now }, c)
+	served := func() []observe.Request {
+		return []observe.Request{{Service: "secretsmanager", Status: "200", Total: 3}}
+	}
+	h := observe.Handler(e.Status, func() time.Time { return now }, c, observe.Requests(served))
 	_, body := ask(t, h, "/metrics")
 	for _, want := range []string{
 		`pinnace_agent_info{version="1.2.3"} 1`,
@@ -110,6 +113,7 @@ func TestMetrics(t *testing.T) {
 		`pinnace_agent_applied_total{outcome="ok",sink="file /run"} 1`,
 		`pinnace_agent_aws_calls_total{operation="GetSecretValue",outcome="throttled",service="Secrets Manager"} 7`,
 		`version="v1"} 1`,
+		`pinnace_agent_loopback_requests_total{service="secretsmanager",status="200"} 3`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the metrics lack %s:\n%s", want, body)

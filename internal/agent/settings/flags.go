@@ -44,8 +44,12 @@ func Parse(verb string, args []string, getenv func(string) string) (Settings, er
 		}
 		p.process.Command = p.set.Args()
 	}
-	if p.config != "" {
+	switch {
+	case p.config != "":
 		return p.fromFile()
+	case verb == "ready": // which looks at the files, wherever their content comes from
+		p.settings.fill()
+		return p.settings, nil
 	}
 	return p.fromFlags()
 }
@@ -121,12 +125,13 @@ var ofTheWhole = []string{
 	"config", "poll-interval", "calls-per-hour", "once", "allow-static-credentials", "log-level", "status",
 }
 
-// environment sets what the command line left out.
-func (p *parser) environment(getenv func(string) string) error {
+// FromEnvironment sets the flags that the command line left out: PINNACE_POLL_INTERVAL for --poll-interval. An error is
+// of kind Usage.
+func FromEnvironment(set *flag.FlagSet, getenv func(string) string) error {
 	given := map[string]bool{}
-	p.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var failed error
-	p.set.VisitAll(func(f *flag.Flag) {
+	set.VisitAll(func(f *flag.Flag) {
 		name, isList := lists[f.Name]
 		if !isList {
 			name = "PINNACE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -139,11 +144,17 @@ func (p *parser) environment(getenv func(string) string) error {
 			if given[f.Name] || value == "" || failed != nil {
 				continue
 			}
-			if err := p.set.Set(f.Name, value); err != nil {
+			if err := set.Set(f.Name, value); err != nil {
 				failed = problem.New(problem.Usage, seeHelp, "%s: %w", name, err)
 			}
 		}
 	})
+	return failed
+}
+
+// environment sets what the command line left out, and notes what was said that --config has no room for.
+func (p *parser) environment(getenv func(string) string) error {
+	failed := FromEnvironment(p.set, getenv)
 	p.set.Visit(func(f *flag.Flag) {
 		if !slices.Contains(ofTheWhole, f.Name) {
 			p.detail = append(p.detail, "--"+f.Name)

@@ -126,7 +126,7 @@ type OnChange struct {
 	PidFile string `yaml:"pidFile" json:"pidFile,omitempty"`
 	// ProcessName is looked for among the processes of the pod (shareProcessNamespace).
 	ProcessName string `yaml:"processName" json:"processName,omitempty"`
-	// Command to run. PINNACE_ITEMS names the items that changed.
+	// Command to run. PINNACE_CHANGED names the items that changed.
 	Command []string `yaml:"command" json:"command,omitempty"`
 	// Timeout of the command; 30s when empty.
 	Timeout time.Duration `yaml:"timeout" json:"timeout,omitempty"`

@@ -156,6 +156,31 @@ func (s *Sink) Check(ctx context.Context, snapshot delivery.Snapshot) error {
 	return nil
 }
 
+// Try says whether Apply would succeed: whether the content is fit, nothing stands in the way of a file, and its folder
+// can be written. It leaves everything as it is.
+func (s *Sink) Try(ctx context.Context, snapshot delivery.Snapshot) error {
+	for _, t := range s.targets {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		data, err := content(t, snapshot)
+		if err != nil {
+			return err
+		}
+		if _, err := inPlace(t, data); err != nil {
+			return err
+		}
+		temp, err := s.stage(t, nil) // empty: nothing of the value touches the disk
+		if err != nil {
+			return explain(t.Path, err)
+		}
+		if err := os.Remove(temp); err != nil {
+			return explain(t.Path, err)
+		}
+	}
+	return nil
+}
+
 // content is what goes into the file of t; nil when the item is optional and not there.
 func content(t Target, snapshot delivery.Snapshot) ([]byte, error) {
 	data, err := made(t, snapshot)

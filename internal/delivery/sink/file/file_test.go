@@ -100,6 +100,31 @@ func TestContent(t *testing.T) {
 	}
 }
 
+// Try finds what would keep Apply from working, and changes nothing.
+func TestTry(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	s := open(t, []file.Target{{Item: "key", Path: path, Token: true}})
+	try := func(value string) error {
+		return s.Try(t.Context(), deliverytest.Snapshot(t, "1", map[string]string{"key": value}))
+	}
+	must(t, try(canary))
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("it left %v (%v)", entries, err)
+	}
+	if err := try("two words"); problem.KindOf(err) != problem.Refused {
+		t.Errorf("no token: %v", err)
+	}
+	must(t, os.Symlink("elsewhere", path))
+	if err := try(canary); problem.KindOf(err) != problem.Refused {
+		t.Errorf("a symlink: %v", err)
+	}
+	must(t, os.RemoveAll(dir))
+	if err := try(canary); err == nil || !strings.Contains(problem.HintOf(err), "create the folder") {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
 // A template makes a whole file of several items; a file may have a mode of its own; what is optional may be missing.
 func TestTemplateOptionalAndMode(t *testing.T) {
 	dir := t.TempDir()
