@@ -173,6 +173,16 @@ func (s *server) resident() string {
 	return strings.TrimSpace(line)
 }
 
+// waiting is the part of the last minute in which some process waited for a core: what others do to the latencies.
+func waiting() string {
+	data, err := os.ReadFile("/proc/pressure/cpu")
+	_, after, found := strings.Cut(string(data), "avg60=")
+	if err != nil || !found {
+		return "an unknown part"
+	}
+	return strings.Fields(after)[0] + " %"
+}
+
 func loadAverage() string {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

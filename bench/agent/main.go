@@ -140,7 +140,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, _ = fmt.Fprintf(stdout, "| %s | %.0f | %.2f | %.0f | %.0f | %v | %v | %v |\n", r.name, busy.perSecond,
 			busy.cores, busy.perSecond/busy.cores, paced.perSecond, paced.at(0.5), paced.at(0.99), paced.at(0.999))
 	}
-	_, _ = fmt.Fprintf(stdout, "\nresident at the end: %s; load average %s\n", s.resident(), loadAverage())
+	_, _ = fmt.Fprintf(stdout, "\nresident at the end: %s; load average %s; somebody waited for a core in %s of the "+
+		"last minute\n", s.resident(), loadAverage(), waiting())
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,5 +142,37 @@ func TestRefreshFails(t *testing.T) {
 		if w := get(s, key); w.Code != http.StatusOK {
 			t.Errorf("the last good value: %d", w.Code)
 		}
+	})
+}
+
+// Somebody who does not wait for a refresh takes it from nobody else.
+func TestRefreshOutlivesItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := filled(t, loopback.Config{Refresh: func(ctx context.Context, _ string) error {
+			select {
+			case <-time.After(2 * time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}})
+		var group sync.WaitGroup
+		group.Go(func() {
+			r := httptest.NewRequest(http.MethodGet, key+"&refreshNow=true", nil)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			r.Host = "localhost"
+			r.Header.Set("X-Aws-Parameters-Secrets-Token", token)
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r.WithContext(ctx))
+			if w.Code != http.StatusGatewayTimeout {
+				t.Errorf("who left: %d", w.Code)
+			}
+		})
+		synctest.Wait()
+		if w := get(s, key+"&refreshNow=true"); w.Code != http.StatusOK {
+			t.Errorf("who waited: %d %s", w.Code, w.Body)
+		}
+		group.Wait()
 	})
 }

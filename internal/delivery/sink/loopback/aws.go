@@ -40,22 +40,21 @@ func (s *Sink) callSecretsManager(t *table, r *http.Request) answer {
 	if no := read(r, &in); no != nil {
 		return no.in(secretsManager)
 	}
-	operation, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 	ok := answer{status: http.StatusOK, header: contentAWS}
-	switch operation {
-	case "GetSecretValue":
+	switch r.Header.Get("X-Amz-Target") {
+	case "secretsmanager.GetSecretValue":
 		v, no := s.secret(t, in.SecretID, in.VersionID, in.VersionStage)
 		if no != nil {
 			return no.in(secretsManager)
 		}
 		ok.body, ok.item = v.service(), v.item
-	case "DescribeSecret":
+	case "secretsmanager.DescribeSecret":
 		v, no := s.secret(t, in.SecretID, "", "")
 		if no != nil {
 			return no.in(secretsManager)
 		}
 		ok.body, ok.item = t.secrets[in.SecretID].description, v.item
-	case "BatchGetSecretValue":
+	case "secretsmanager.BatchGetSecretValue":
 		if n := len(in.SecretIDList); n == 0 || n > maxBatch || len(in.Filters) > 0 {
 			return badRequest("InvalidParameterException",
 				"the loopback sink takes a SecretIdList of 1 to %d ids and no Filters", maxBatch).in(secretsManager)

@@ -71,6 +71,11 @@ func TestSecretsManagerProtocol(t *testing.T) {
 			`{"__type":"InvalidParameterException","Message":"the loopback sink takes a SecretIdList of 1 to 20 ids and no Filters"}`,
 		},
 		{
+			"other service", "/GetSecretValue", `{"SecretId":"cert"}`, 400,
+			`{"__type":"UnknownOperationException","Message":"the loopback sink has GetSecretValue, BatchGetSecretValue and ` +
+				`DescribeSecret of Secrets Manager"}`,
+		},
+		{
 			"other operation", "PutSecretValue", `{"SecretId":"cert"}`, 400,
 			`{"__type":"UnknownOperationException","Message":"the loopback sink has GetSecretValue, BatchGetSecretValue and ` +
 				`DescribeSecret of Secrets Manager"}`,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -274,4 +275,45 @@ func TestBeforeTheFirstSnapshot(t *testing.T) {
 			t.Errorf("an optional item that is not had, %s: %d %s", target, w.Code, w.Body)
 		}
 	}
+}
+
+// Whoever reads while snapshots come finds one of them, whole: the value that belongs to the version, and a document that
+// belongs to its header.
+func TestReadersWhileSnapshotsCome(t *testing.T) {
+	s := open(t, loopback.Config{Expose: []loopback.Exposed{
+		{Item: "a", Secret: "a", Application: "app", Environment: "env", Profile: "a"},
+	}})
+	apply := func(version, value string) {
+		must(t, s.Apply(t.Context(), snapshot(t, delivery.Item{Name: "a", Version: version, Value: secret.FromString(value)})))
+	}
+	apply(current, "one")
+	belongs := map[string]string{current: "one", before: strings.Repeat("two", 1000)}
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				var out struct{ VersionId, SecretString string }
+				w := get(s, "/v1/a")
+				if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || belongs[out.VersionId] != out.SecretString {
+					t.Errorf("%s has %d bytes, %v", out.VersionId, len(out.SecretString), err)
+				}
+				c := get(s, "/applications/app/environments/env/configurations/a")
+				if belongs[c.Header().Get("Configuration-Version")] != c.Body.String() {
+					t.Errorf("%v has %d bytes", c.Header(), c.Body.Len())
+				}
+			}
+		})
+	}
+	for range 200 {
+		apply(before, belongs[before])
+		apply(current, belongs[current])
+	}
+	close(stop)
+	group.Wait()
 }
