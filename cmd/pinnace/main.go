@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/pinnace-dev/pinnace/internal/cli"
+	_ "github.com/pinnace-dev/pinnace/internal/patient"
 )
 
 func main() {

@@ -96,10 +96,18 @@ func (a *app) publish(ctx context.Context, paths []string, o publishOptions) err
 	if failed(charts) {
 		return a.printPublished(charts, o)
 	}
-	debug.FreeOSMemory() // the rules of the scan are not needed any more, and a large index needs the room
+	defer makeRoom()()
 	put(ctx, chartrepo.New(store, chartrepo.Options{Location: at}), charts, o.dryRun)
 	bars.finish()
 	return a.printPublished(charts, o)
+}
+
+// makeRoom lets the collector take away what packaging and scanning left behind as soon as a large index comes, until
+// the answer is called. A small one needs no collection at all.
+func makeRoom() (restore func()) {
+	before := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(before, 40<<20))
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 // candidate is one path of the command line and what becomes of it.

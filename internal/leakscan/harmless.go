@@ -3,6 +3,7 @@ package leakscan
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // harmless tells what stands where a secret could stand and is none: nothing, a template, a reference to where the
@@ -19,7 +20,7 @@ func harmless(value string) bool {
 		}
 	}
 	return variable.MatchString(value) || reference.MatchString(value) || file.MatchString(value) ||
-		placeholder.MatchString(value)
+		placeholder().MatchString(value)
 }
 
 var (
@@ -30,16 +31,18 @@ var (
 		`gcpsm|azkv|sops|kms|k8s|secret):\S+$`)
 	// A file below one of the places where secrets are mounted.
 	file = regexp.MustCompile(`^(?:~|\.{1,2}|/(?:var|etc|run|mnt|opt|tmp|home|usr|secrets?|vault|dev))/[\w./@-]*$`)
-	// A word that says itself that it is no secret.
-	placeholder = regexp.MustCompile(`(?i)^(?:` +
-		`(?:please[ _-]?)?(?:change|replace|fill|insert|enter|provide|set|put|override)` +
-		`[ _-]?(?:me|it|this|with|in|here|your|the|a|an|by)?(?:[ _.!-][\w ._!-]{0,60})?|` +
-		`(?:your|some|any|the)[ _-][\w ._-]{1,60}|` +
-		`(?:example|dummy|fake|sample|placeholder|redacted|masked|todo|tbd|fixme)(?:[ _.-][\w ._-]{0,60})?|` +
-		`[\w-]{0,30}[_-](?:here|placeholder|example)|` +
-		`none|null|nil|n/a|na|unset|undefined|default|optional|required|empty|secret|true|false` +
-		`)$`)
+	// A word that says itself that it is no secret. It is large, and compiled when the first value is looked at.
+	placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(placeholders) })
 )
+
+const placeholders = `(?i)^(?:` +
+	`(?:please[ _-]?)?(?:change|replace|fill|insert|enter|provide|set|put|override)` +
+	`[ _-]?(?:me|it|this|with|in|here|your|the|a|an|by)?(?:[ _.!-][\w ._!-]{0,60})?|` +
+	`(?:your|some|any|the)[ _-][\w ._-]{1,60}|` +
+	`(?:example|dummy|fake|sample|placeholder|redacted|masked|todo|tbd|fixme)(?:[ _.-][\w ._-]{0,60})?|` +
+	`[\w-]{0,30}[_-](?:here|placeholder|example)|` +
+	`none|null|nil|n/a|na|unset|undefined|default|optional|required|empty|secret|true|false` +
+	`)$`
 
 // isItsName tells whether a value only repeats the name that it stands under, as in "password: password".
 func isItsName(value string, words []string) bool {

@@ -2,14 +2,12 @@ package leakscan
 
 import (
 	"context"
-	"regexp"
 	"strings"
-	"sync"
+	"sync/atomic"
 
-	"github.com/rs/zerolog"
 	"github.com/zricethezav/gitleaks/v8/config"
 	"github.com/zricethezav/gitleaks/v8/detect"
-	"github.com/zricethezav/gitleaks/v8/logging"
+	"github.com/zricethezav/gitleaks/v8/detect/codec"
 	"github.com/zricethezav/gitleaks/v8/report"
 	"github.com/zricethezav/gitleaks/v8/sources"
 )
@@ -26,59 +24,70 @@ const kubernetesSecretYAML = "kubernetes-secret-yaml" // gitleaks' rule for Secr
 
 const uuid = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`
 
-// ownRules are run by gitleaks too. The first group is the secret.
-var ownRules = []config.Rule{
-	{
-		RuleID:   RuleCoralogixKey,
-		Regex:    regexp.MustCompile(`\b(cx(?:tp|ut|up)_[A-Za-z0-9_-]{16,})`),
-		Entropy:  2.5, // of the documentation's cxtp_xxxxxxxx it is less
-		Keywords: []string{"cxtp_", "cxut_", "cxup_"},
-	},
-	{
-		RuleID: RuleCoralogixPrivateKey,
-		Regex: regexp.MustCompile(`(?i)(?:coralogix|private[_.-]?key|send[_-]?your[_-]?data)[\w.-]{0,40}["']?[ \t]*` +
-			`(?:=>|:=|[:=])?[ \t]*(?:\r?\n[ \t-]*value:[ \t]*)?["']?(` + uuid + `)\b`),
-		Keywords: []string{
-			"coralogix", "privatekey", "private_key", "private-key", "private.key", "yourdata", "your_data", "your-data",
-		},
-	},
-}
+// ownRules are run by gitleaks too. The first group is the secret. The entropy of the documentation's cxtp_xxxxxxxx is
+// less than 2.5.
+const ownRules = `
+[[rules]]
+id = "` + RuleCoralogixKey + `"
+regex = '''\b(cx(?:tp|ut|up)_[A-Za-z0-9_-]{16,})'''
+entropy = 2.5
+keywords = ["cxtp_", "cxut_", "cxup_"]
+
+[[rules]]
+id = "` + RuleCoralogixPrivateKey + `"
+regex = '''(?i)(?:coralogix|private[_.-]?key|send[_-]?your[_-]?data)[\w.-]{0,40}["']?[ \t]*` +
+	`(?:=>|:=|[:=])?[ \t]*(?:\r?\n[ \t-]*value:[ \t]*)?["']?(` + uuid + `)\b'''
+keywords = [
+	"coralogix", "privatekey", "private_key", "private-key", "private.key", "yourdata", "your_data", "your-data",
+]
+`
 
 // decodings is how often what is encoded (base64, hexadecimal, percent) is decoded and looked through again.
 const decodings = 2
 
 // patterns finds what can be told by its text.
-type patterns struct{ detector *detect.Detector }
+//
+// It lets gitleaks have only the rules whose keywords a text has, for gitleaks would not run the others; and those
+// first without what they let pass, for in most texts they find nothing at all. To read all rules takes 25 ms and
+// 20 MB, which is most of what a small chart costs; for a large one it is little, and looking ahead would cost more.
+type patterns struct {
+	rules       []rule
+	all         []int // the numbers of the rules
+	always      []int // those of the rules that are for every text
+	words       words
+	bare, whole *detector
+	seen        *atomic.Int64 // bytes
+}
 
-// gitleaks reads its rules through variables of its packages, one reader at a time.
-var reading sync.Mutex
+// plenty is how many bytes are looked through before all rules are read.
+const plenty = 128 << 10
 
 func newPatterns() (patterns, error) {
-	reading.Lock()
-	defer reading.Unlock()
-	// gitleaks logs what it drops, secret and all, at its finest levels.
-	logging.Logger = zerolog.Nop()
-	defaults, err := detect.NewDetectorDefaultConfig()
+	head, rules, err := splitRules(config.DefaultConfig + ownRules)
 	if err != nil {
 		return patterns{}, err
 	}
-	cfg := defaults.Config
-	for _, rule := range ownRules {
-		cfg.Rules[rule.RuleID] = rule
-		for _, word := range rule.Keywords {
-			cfg.Keywords[word] = struct{}{}
+	p := patterns{
+		rules: rules, words: words{}, seen: new(atomic.Int64),
+		bare:  &detector{textOf: rule.bare, has: map[int]bool{}},
+		whole: &detector{head: head, textOf: func(r rule) string { return r.text }, has: map[int]bool{}},
+	}
+	for n, r := range rules {
+		p.all = append(p.all, n)
+		if len(r.keywords) == 0 {
+			p.always = append(p.always, n)
+		}
+		for _, word := range r.keywords {
+			p.words.add(word, n)
 		}
 	}
-	d := detect.NewDetector(cfg)
-	d.MaxDecodeDepth = decodings
-	d.IgnoreGitleaksAllow = true // what is accepted stands in the baseline, with a reason
-	return patterns{d}, nil
+	return p, nil
 }
 
-func (p patterns) find(ctx context.Context, file File, rendered bool) []hit {
+func (p patterns) find(ctx context.Context, file File, rendered bool) ([]hit, error) {
 	var hits []hit
-	fragment := sources.Fragment{Raw: string(file.Body), FilePath: file.Path, StartLine: 1}
-	for _, f := range p.detector.DetectContext(ctx, detect.Fragment(fragment)) { //nolint:staticcheck // no other way in
+	findings, err := p.detect(ctx, sources.Fragment{Raw: string(file.Body), FilePath: file.Path, StartLine: 1})
+	for _, f := range findings {
 		if f.RuleID == kubernetesSecretYAML {
 			if rendered {
 				continue // those are read as the objects that they are
@@ -89,7 +98,73 @@ func (p patterns) find(ctx context.Context, file File, rendered bool) []hit {
 			hits = append(hits, hit{line: lineOf(f), rule: f.RuleID, secret: f.Secret})
 		}
 	}
-	return hits
+	return hits, err
+}
+
+func (p patterns) detect(ctx context.Context, fragment sources.Fragment) (found []report.Finding, err error) {
+	suspects, detectors := p.all, []*detector{p.whole}
+	if p.seen.Add(int64(len(fragment.Raw))) <= plenty {
+		if suspects = p.suspects(fragment.Raw); !p.whole.hasAll(suspects) {
+			detectors = []*detector{p.bare, p.whole}
+		}
+	}
+	for _, d := range detectors {
+		made, err := d.with(p.rules, suspects)
+		if err != nil {
+			return nil, err
+		}
+		found = made.DetectContext(ctx, detect.Fragment(fragment)) //nolint:staticcheck // no other way in
+		if len(found) == 0 {
+			return nil, nil
+		}
+	}
+	return found, nil
+}
+
+// suspects are the rules, by number, that gitleaks would run on the text and on what is encoded in it.
+func (p patterns) suspects(text string) []int {
+	found := map[int]bool{}
+	decoder, segments := codec.NewDecoder(), []*codec.EncodedSegment{}
+	for depth := 0; ; depth++ {
+		p.words.find(strings.ToLower(text), found)
+		if depth == decodings {
+			break
+		}
+		if text, segments = decoder.Decode(text, segments); len(segments) == 0 {
+			break
+		}
+	}
+	numbers := p.always[:len(p.always):len(p.always)]
+	for n := range found {
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// words are keywords by their first two bytes, each with the numbers of the rules that it belongs to.
+type words map[[2]byte]map[string][]int
+
+func (w words) add(word string, rule int) {
+	first := [2]byte{word[0]}
+	copy(first[:], word)
+	if w[first] == nil {
+		w[first] = map[string][]int{}
+	}
+	w[first][word] = append(w[first][word], rule)
+}
+
+// find adds the rules of all words that are in the text.
+func (w words) find(text string, found map[int]bool) {
+	for i := range len(text) - 1 {
+		for word, rules := range w[[2]byte{text[i], text[i+1]}] {
+			if !strings.HasPrefix(text[i:], word) {
+				continue
+			}
+			for _, n := range rules {
+				found[n] = true
+			}
+		}
+	}
 }
 
 // lineOf is the line of the secret, where gitleaks tells that of the name before it.

@@ -72,7 +72,7 @@ func checkThumbprints(list []string) *api.Error {
 		return invalidInput("Thumbprint list must contain fewer than %d entries.", maxThumbprints+1)
 	}
 	for _, thumbprint := range list {
-		if !thumbprintPattern.MatchString(thumbprint) {
+		if !thumbprintPattern().MatchString(thumbprint) {
 			return validationError("Thumbprint %q is not 40 hexadecimal digits", thumbprint)
 		}
 	}

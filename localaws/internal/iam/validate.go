@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -32,11 +33,17 @@ const (
 )
 
 var (
-	roleNamePattern   = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
-	policyNamePattern = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
-	pathPattern       = regexp.MustCompile(`^/([\x21-\x7E]{0,510}/)?$`)
-	thumbprintPattern = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
+	roleNamePattern   = pattern(`^[\w+=,.@-]{1,64}$`)
+	policyNamePattern = pattern(`^[\w+=,.@-]{1,128}$`)
+	pathPattern       = pattern(`^/([\x21-\x7E]{0,510}/)?$`)
+	thumbprintPattern = pattern(`^[0-9a-fA-F]{40}$`)
 )
+
+// pattern compiles on first use: repetitions with a bound are large, and a program that holds this package among others
+// starts without them.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 func validationError(format string, args ...any) *api.Error {
 	return api.Errorf("ValidationError", http.StatusBadRequest, format, args...)
@@ -47,16 +54,16 @@ func invalidInput(format string, args ...any) *api.Error {
 }
 
 // checkPattern refuses a parameter in the words of AWS's front line, which names members with a small first letter.
-func checkPattern(form url.Values, name string, pattern *regexp.Regexp) *api.Error {
-	if value := form.Get(name); !pattern.MatchString(value) {
+func checkPattern(form url.Values, name string, pattern func() *regexp.Regexp) *api.Error {
+	if value := form.Get(name); !pattern().MatchString(value) {
 		return validationError("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: "+
-			"Member must satisfy regular expression pattern: %s", value, strings.ToLower(name[:1])+name[1:], pattern)
+			"Member must satisfy regular expression pattern: %s", value, strings.ToLower(name[:1])+name[1:], pattern())
 	}
 	return nil
 }
 
 // checkName checks the name and the path of something about to be created, and its description.
-func checkName(form url.Values, name string, pattern *regexp.Regexp) *api.Error {
+func checkName(form url.Values, name string, pattern func() *regexp.Regexp) *api.Error {
 	if err := checkPattern(form, name, pattern); err != nil {
 		return err
 	}
