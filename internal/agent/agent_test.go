@@ -242,6 +242,10 @@ func TestVerbs(t *testing.T) {
 				env["AWS_ENDPOINT_URL"] + "\ntoken   " + env["AWS_WEB_IDENTITY_TOKEN_FILE"] + "\n",
 		},
 		{name: "whoami as JSON", args: []string{"whoami", "--output=json"}, stdout: `"mechanism": "web identity",`},
+		{
+			name: "whoami with no role", args: []string{"whoami", "--role=keys"}, code: 2,
+			stderr: "keys is not the ARN of a role\nhint: write it as arn:aws:iam::",
+		},
 		{name: "whoami otherwise", args: []string{"whoami", "--output=xml"}, code: 2, stderr: "hint: write --output text"},
 		{
 			name: "no identity", args: []string{"run", names, file}, env: []string{"AWS_ROLE_ARN", ""}, code: 5,

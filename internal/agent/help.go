@@ -5,7 +5,7 @@ const help = `pinnace-agent keeps a workload's keys and settings where it reads 
   pinnace-agent run [FLAGS] [-- COMMAND...]   deliver, and follow changes until SIGTERM or the end of COMMAND
   pinnace-agent check [FLAGS]                 fetch everything once, write nothing, and explain each failure
   pinnace-agent ready [FLAGS]                 exit 0 when every file is there and not empty
-  pinnace-agent whoami [--output json]        show who AWS takes this pod for
+  pinnace-agent whoami [--role ARN]           show who AWS takes this pod for, and why
   pinnace-agent cost [FLAGS] [--pods N]       calls and dollars a month for a fleet
   pinnace-agent schema                        JSON schema of the configuration file
   pinnace-agent install DIR                   copy this program into a volume, for pods without a shell

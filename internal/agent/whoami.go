@@ -14,13 +14,16 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
-// whoami asks AWS who this pod is and shows what made AWS think so.
+// whoami asks AWS who this pod is, or becomes with --role, and shows what made AWS think so.
 func whoami(ctx context.Context, p Program, args []string) error {
+	var role workload.Role
 	output, allowStatic := "text", false
 	hint := "see: pinnace-agent help"
 	set := flag.NewFlagSet("whoami", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	set.StringVar(&output, "output", output, "")
+	set.StringVar(&role.ARN, "role", "", "")
+	set.StringVar(&role.ExternalID, "external-id", "", "")
 	set.BoolVar(&allowStatic, "allow-static-credentials", false, "")
 	if err := set.Parse(args); err != nil {
 		return problem.New(problem.Usage, hint, "whoami: %w", err)
@@ -37,6 +40,11 @@ func whoami(ctx context.Context, p Program, args []string) error {
 	cfg, err := workload.Config(ctx, workload.Options{Getenv: p.Getenv, AllowStatic: allowStatic})
 	if err != nil {
 		return err
+	}
+	if role.ARN != "" {
+		if cfg, err = workload.Assume(cfg, role); err != nil {
+			return err
+		}
 	}
 	who, err := workload.WhoAmI(ctx, cfg)
 	if err != nil {

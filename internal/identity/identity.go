@@ -72,7 +72,7 @@ func Person(ctx context.Context, o Options) (aws.Config, error) {
 		return aws.Config{}, problem.New(problem.Usage, "name it, for example with AWS_REGION=eu-west-1",
 			"no AWS region is set")
 	}
-	cfg.Credentials = aws.NewCredentialsCache(explained{cfg.Credentials})
+	cfg.Credentials = workload.Cache(explained{cfg.Credentials})
 	return cfg, nil
 }
 

@@ -108,11 +108,14 @@ func (f facts) explainAssume(err error) error {
 	if hint := problem.HintOf(err); hint != "" {
 		return fmt.Errorf("assuming role %s: %w", f.role, awserr.Short(err))
 	}
-	kind, hint := problem.Denied, ""
+	kind, hint := problem.Failed, ""
+	code := awserr.Code(err)
 	if host, ok := awserr.Unreachable(err); ok {
-		kind, hint = problem.Failed, awserr.ReachHint("sts", f.region, host)
+		hint = awserr.ReachHint("sts", f.region, host)
+	} else if code == "" {
+		hint = "what answers may not be STS; look at AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL"
 	} else {
-		hint = f.assumeHint(awserr.Code(err), awserr.Short(err).Error())
+		kind, hint = problem.Denied, f.assumeHint(code, awserr.Short(err).Error())
 	}
 	return problem.New(kind, hint, "assuming role %s: %w", f.role, awserr.Short(err))
 }

@@ -80,6 +80,9 @@ func (e *exchangeError) Unwrap() error { return e.error }
 // held are credentials in a cache, which prints without them: the SDK's own shows its keys for some verbs.
 type held struct{ cache *aws.CredentialsCache }
 
+// Cache keeps the credentials of a provider until they expire, and prints without them, in every format.
+func Cache(provider aws.CredentialsProvider) aws.CredentialsProvider { return hold(provider) }
+
 func hold(provider aws.CredentialsProvider) *held { return &held{aws.NewCredentialsCache(provider)} }
 
 // Retrieve gives what is cached, or exchanges the token anew.

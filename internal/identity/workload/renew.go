@@ -28,7 +28,8 @@ type Renewal struct {
 // missing costs few exchanges.
 //
 // Where cfg is of an assumed role (Assume), the credentials that assume it may be the dead ones: they go, too, when it
-// was STS that refused them, and after the denials, which either role can cause.
+// was STS that refused them, and after the denials, which either role can cause. The agent of EKS Pod Identity has a
+// cache of its own, for up to three hours, out of which it may give the same session again.
 func (r *Renewal) After(cfg aws.Config, err error) {
 	switch code := awserr.Code(err); {
 	case err == nil:

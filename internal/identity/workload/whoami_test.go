@@ -2,6 +2,7 @@ package workload_test
 
 import (
 	"bytes"
+	cmpor "cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -267,6 +268,7 @@ func TestAssumeFails(t *testing.T) {
 		{name: "region", refuse: refuse(403, "RegionDisabledException", "off"), hint: "activate STS in region eu-west-1"},
 		{name: "clock", refuse: refuse(403, "SignatureDoesNotMatch", "Signature expired"), hint: "set this machine's clock"},
 		{name: "something else", refuse: refuse(400, "PackedPolicyTooLarge", "big"), hint: "compare the trust policy of " + target},
+		{name: "not STS", refuse: says(200, "<html>"), hint: "what answers may not be STS", kind: problem.Failed},
 		{name: "unreachable", refuse: func(*http.Request) (*http.Response, error) {
 			return nil, &netError{}
 		}, hint: "com.amazonaws.eu-west-1.sts", kind: problem.Failed},
@@ -294,8 +296,8 @@ func TestAssumeFails(t *testing.T) {
 					!strings.Contains(hint, test.hint) || test.not != "" && strings.Contains(hint, test.not) {
 					t.Errorf("error %q\nhint  %q", err, hint)
 				}
-				if want := max(test.kind, 0); want != 0 && problem.KindOf(err) != want || want == 0 && problem.KindOf(err) != problem.Denied {
-					t.Errorf("kind %d", problem.KindOf(err))
+				if want := cmpor.Or(test.kind, problem.Denied); problem.KindOf(err) != want {
+					t.Errorf("kind %d, want %d", problem.KindOf(err), want)
 				}
 			})
 		})

@@ -1,6 +1,7 @@
 // Package workload makes the AWS configuration of a workload from the identity of its pod and from nothing else: web
 // identity (IRSA) or EKS Pod Identity, and from there roles that are assumed. The SDK's own chain is not linked, so
-// that a program which imports this package alone cannot fall through to wider credentials, such as those of the node.
+// that a program which imports this package alone cannot fall through to wider credentials, such as those of the
+// node.
 package workload
 
 import (
@@ -40,11 +41,11 @@ type Options struct {
 //	AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>   where the services are; optional
 //	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN    only with AllowStatic
 //
-// A pod that has both identities uses its web identity, as the SDK does. What is incomplete is an error, and there is
-// no fallback from one to the other, nor to shared files (AWS_PROFILE) or the instance metadata service: on a node's
-// network that would be the node's role, which is wider. A region or an endpoint that is missing or wrong is an error of
-// kind Usage, an identity that is missing is Denied. Later on the credentials fail with Denied, too, or with Failed when
-// STS or the agent cannot be reached. No call is made here.
+// A pod that has both identities uses its web identity, as the SDK does. What is incomplete is an error, and there
+// is no fallback from one to the other, nor to shared files (AWS_PROFILE) or the instance metadata service: on a
+// node's network that would be the node's role, which is wider. A region or an endpoint that is missing or wrong is
+// an error of kind Usage, an identity that is missing is Denied. Later on the credentials fail with Denied, too, or
+// with Failed when STS or the agent cannot be reached. No call is made here.
 //
 // An endpoint of scheme http is taken for this machine only: the token would travel in clear.
 func Config(_ context.Context, o Options) (aws.Config, error) {
