@@ -13,6 +13,7 @@ import (
 
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/deliverytest"
+	"github.com/pinnace-dev/pinnace/internal/delivery/source/appconfig"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/secretsmanager"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 	"github.com/pinnace-dev/pinnace/localaws"
@@ -163,44 +164,65 @@ func TestSecretsVersions(t *testing.T) {
 
 // Fifty rotations while polls go on: what each gives belongs together, and the last is followed.
 func TestFiftyRotations(t *testing.T) {
-	w := newWorld(t)
-	w.allow("pod", getBatch, "*", getValue, "*")
-	pair := func(n int) string {
-		return object(map[string]string{"user": fmt.Sprint("user-", n), "key": fmt.Sprint(canary, "-", n)})
+	direct := func(w *world) delivery.Source {
+		return w.source(secretsmanager.Item{Name: "user", SecretID: "k", Key: "user"},
+			secretsmanager.Item{Name: "other", SecretID: "other"}, secretsmanager.Item{Name: "key", SecretID: "k", Key: "key"})
 	}
-	w.create("k", pair(0))
-	w.create("other", canary)
-	source := w.source(secretsmanager.Item{Name: "user", SecretID: "k", Key: "user"},
-		secretsmanager.Item{Name: "other", SecretID: "other"}, secretsmanager.Item{Name: "key", SecretID: "k", Key: "key"})
-	var done atomic.Bool
-	rotated := make(chan error, 1)
-	go func() {
-		defer done.Store(true)
-		for n := 1; n <= 50; n++ {
-			text := pair(n)
-			if _, err := w.secrets.PutSecretValue(t.Context(), &sm.PutSecretValueInput{SecretId: aws.String("k"), SecretString: &text}); err != nil {
-				rotated <- err
-				return
+	referred := func(w *world) delivery.Source {
+		id, _ := w.profile("keys", "hosted", "")
+		w.host(id, `{"user":"{{resolve:secretsmanager:k:SecretString:user}}","other":"{{resolve:secretsmanager:other}}",`+
+			`"key":"{{resolve:secretsmanager:k:SecretString:key}}"}`, "release-1")
+		return w.open("keys", func(c *appconfig.Config) {
+			c.Items = []appconfig.Item{{Name: "user", Field: "user"}, {Name: "other", Field: "other"}, {Name: "key", Field: "key"}}
+		})
+	}
+	for name, open := range map[string]func(*world) delivery.Source{"named directly": direct, "by references": referred} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.allow("pod", getBatch, "*", getValue, "*", "appconfig:*", "*")
+			w.create("k", pair(0))
+			w.create("other", canary)
+			source := open(w)
+			w.fetch(source)
+			var done atomic.Bool
+			rotated := make(chan error, 1)
+			go func() {
+				defer done.Store(true)
+				rotated <- w.rotate("k", 50)
+			}()
+			last := ""
+			for ended := false; !ended; {
+				ended = done.Load()
+				answer := w.fetch(source)
+				if answer.Unchanged {
+					continue
+				}
+				user, key := valueOf(answer, "user"), valueOf(answer, "key")
+				if last = strings.TrimPrefix(user, "user-"); key != canary+"-"+last {
+					t.Fatalf("%s with %s", user, strings.TrimPrefix(key, canary))
+				}
 			}
-		}
-		rotated <- nil
-	}()
-	last := ""
-	for ended := false; ; {
-		ended = done.Load()
-		if answer := w.fetch(source); !answer.Unchanged {
-			user, key := valueOf(answer, "user"), valueOf(answer, "key")
-			if last = strings.TrimPrefix(user, "user-"); key != canary+"-"+last {
-				t.Fatalf("%s with %s", user, strings.TrimPrefix(key, canary))
+			if err := <-rotated; err != nil || last != "50" {
+				t.Errorf("%v, and the last is %s", err, last)
 			}
-		}
-		if ended {
-			break
+		})
+	}
+}
+
+// pair is the nth version of a secret whose members belong together.
+func pair(n int) string {
+	return object(map[string]string{"user": fmt.Sprint("user-", n), "key": fmt.Sprint(canary, "-", n)})
+}
+
+func (w *world) rotate(name string, times int) error {
+	for n := range times {
+		text := pair(n + 1)
+		_, err := w.secrets.PutSecretValue(w.t.Context(), &sm.PutSecretValueInput{SecretId: &name, SecretString: &text})
+		if err != nil {
+			return err
 		}
 	}
-	if err := <-rotated; err != nil || last != "50" {
-		t.Errorf("%v, and the last is %s", err, last)
-	}
+	return nil
 }
 
 // Whatever becomes of a call, the last good values stay, and the next good poll has the change.

@@ -169,6 +169,12 @@ func TestEmptyConfiguration(t *testing.T) {
 		if problem.KindOf(err) != problem.Refused || answer.After != appconfig.DefaultPollInterval {
 			t.Errorf("kind %d, again after %v", problem.KindOf(err), answer.After)
 		}
+		calls := s.calls
+		s.pass(10 * time.Second)
+		answer, _ = fail(t, source, "empty configuration")
+		if s.calls != calls || answer.After != appconfig.DefaultPollInterval-10*time.Second {
+			t.Errorf("too early: %d calls, again after %v", s.calls-calls, answer.After)
+		}
 		s.pass(time.Minute)
 	}
 	s.set(`{"a":"1","nested":{"b":"2"}}`, "")
