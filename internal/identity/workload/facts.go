@@ -1,14 +1,6 @@
 package workload
 
-import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-)
+import "github.com/aws/aws-sdk-go-v2/aws"
 
 // Mechanism says how credentials are come by.
 type Mechanism string
@@ -56,51 +48,3 @@ func withFacts(cfg aws.Config, f facts) aws.Config {
 	cfg.ConfigSources = sources
 	return cfg
 }
-
-// explained are credentials whose failures say what to do.
-type explained struct {
-	provider aws.CredentialsProvider
-	explain  func(error) error
-}
-
-// Retrieve makes errors of kind Denied, or Failed when no answer came, unless ctx is done.
-func (e *explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	c, err := e.provider.Retrieve(ctx)
-	if err == nil || ctx.Err() != nil {
-		return c, err
-	}
-	return c, &exchangeError{e.explain(err)}
-}
-
-// exchangeError marks an error that came before there were credentials.
-type exchangeError struct{ error }
-
-func (e *exchangeError) Unwrap() error { return e.error }
-
-// held are credentials in a cache, which prints without them: the SDK's own shows its keys for some verbs.
-type held struct{ cache *aws.CredentialsCache }
-
-// Cache keeps the credentials of a provider until they expire, and prints without them, in every format.
-func Cache(provider aws.CredentialsProvider) aws.CredentialsProvider { return hold(provider) }
-
-func hold(provider aws.CredentialsProvider) *held { return &held{aws.NewCredentialsCache(provider)} }
-
-// Retrieve gives what is cached, or exchanges the token anew.
-func (h *held) Retrieve(ctx context.Context) (aws.Credentials, error) { return h.cache.Retrieve(ctx) }
-
-// Invalidate makes the next Retrieve exchange the token anew.
-func (h *held) Invalidate() { h.cache.Invalidate() }
-
-// ProviderSources is for the SDK's user agent.
-func (h *held) ProviderSources() []aws.CredentialSource { return h.cache.ProviderSources() }
-
-const shownCredentials = "[credentials]"
-
-// Format never shows a key, whatever the verb.
-func (h *held) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownCredentials) }
-
-// LogValue never shows a key.
-func (h *held) LogValue() slog.Value { return slog.StringValue(shownCredentials) }
-
-// MarshalJSON never shows a key.
-func (h *held) MarshalJSON() ([]byte, error) { return json.Marshal(shownCredentials) }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/appconfig"
+	"github.com/aws/aws-sdk-go-v2/service/appconfigdata"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -152,6 +154,62 @@ func (a *account) read(cfg aws.Config) error {
 	return err
 }
 
+// deploy puts a document in AppConfig, and gives what a session asks for and its ARN.
+func (a *account) deploy() (*appconfigdata.StartConfigurationSessionInput, string) {
+	a.Helper()
+	client, ctx, name := appconfig.NewFromConfig(a.root), a.Context(), aws.String("otel")
+	app, err := client.CreateApplication(ctx, &appconfig.CreateApplicationInput{Name: name})
+	if err != nil {
+		a.Fatal(err)
+	}
+	env, err := client.CreateEnvironment(ctx, &appconfig.CreateEnvironmentInput{ApplicationId: app.Id, Name: name})
+	if err != nil {
+		a.Fatal(err)
+	}
+	profile, err := client.CreateConfigurationProfile(ctx, &appconfig.CreateConfigurationProfileInput{
+		ApplicationId: app.Id, Name: name, LocationUri: aws.String("hosted"),
+	})
+	if err != nil {
+		a.Fatal(err)
+	}
+	_, err = client.CreateHostedConfigurationVersion(ctx, &appconfig.CreateHostedConfigurationVersionInput{
+		ApplicationId: app.Id, ConfigurationProfileId: profile.Id, Content: []byte(`{"domain":"eu2.example.com"}`),
+		ContentType: aws.String("application/json"),
+	})
+	if err != nil {
+		a.Fatal(err)
+	}
+	_, err = client.StartDeployment(ctx, &appconfig.StartDeploymentInput{
+		ApplicationId: app.Id, EnvironmentId: env.Id, ConfigurationProfileId: profile.Id,
+		ConfigurationVersion: aws.String("1"), DeploymentStrategyId: aws.String("AppConfig.AllAtOnce"),
+	})
+	if err != nil {
+		a.Fatal(err)
+	}
+	arn := fmt.Sprintf("arn:aws:appconfig:%s:%s:application/%s/environment/%s/configuration/%s", a.server.Region(),
+		a.server.Account(), *app.Id, *env.Id, *profile.Id)
+	in := &appconfigdata.StartConfigurationSessionInput{
+		ApplicationIdentifier: name, EnvironmentIdentifier: name, ConfigurationProfileIdentifier: name,
+	}
+	return in, arn
+}
+
+// follow reads a configuration once.
+func (a *account) follow(cfg aws.Config, in *appconfigdata.StartConfigurationSessionInput) (string, error) {
+	client := appconfigdata.NewFromConfig(cfg)
+	session, err := client.StartConfigurationSession(a.Context(), in)
+	if err != nil {
+		return "", err
+	}
+	out, err := client.GetLatestConfiguration(a.Context(), &appconfigdata.GetLatestConfigurationInput{
+		ConfigurationToken: session.InitialConfigurationToken,
+	})
+	if err != nil {
+		return "", err
+	}
+	return string(out.Configuration), nil
+}
+
 // hides wants no token and no key in the log and in text.
 func (a *account) hides(text string) {
 	a.Helper()
@@ -171,7 +229,11 @@ func (a *account) hides(text string) {
 // policy of that role decides what it may read.
 func TestPodIdentityEndToEnd(t *testing.T) {
 	a := newAccount(t)
+	document, arn := a.deploy()
+	mayFollow := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"` + arn + `",` +
+		`"Action":["appconfig:StartConfigurationSession","appconfig:GetLatestConfiguration"]}}`
 	a.associate("agent", a.role("otel", forPods, mayRead))
+	a.associate("follower", a.role("follower", forPods, mayFollow))
 	a.associate("guest", a.role("guest", forPods, mayRead))
 	a.associate("stray", a.role("stray", strings.Replace(forPods, `,"sts:TagSession"`, "", 1), mayRead))
 
@@ -187,6 +249,16 @@ func TestPodIdentityEndToEnd(t *testing.T) {
 	guest, _ := a.pod("guest")
 	if err := a.read(guest); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("the guest's tag is another, but it reads: %v", err)
+	}
+	follower, _ := a.pod("follower")
+	if got, err := a.follow(follower, document); err != nil || got != `{"domain":"eu2.example.com"}` {
+		t.Errorf("the follower reads %q, %v", got, err)
+	}
+	if err := a.read(follower); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("the follower reads the secret: %v", err)
+	}
+	if _, err := a.follow(agent, document); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("the agent follows without permission: %v", err)
 	}
 	for serviceAccount, hint := range map[string]string{
 		"nobody": "associate a role with service account nobody in namespace otel",

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
@@ -63,4 +65,42 @@ func TestRenewal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// STS may be away for the minutes before a session ends; the session serves until then, and is renewed as soon as STS
+// is back. After its end it serves no more, nor when it was given up.
+func TestSessionsAreRenewedEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		getenv, _ := pod(t)
+		c := &cloud{}
+		cfg, err := workload.Config(t.Context(), workload.Options{Getenv: getenv, HTTPClient: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		away := map[string]network{"AssumeRoleWithWebIdentity": refuse(400, "PackedPolicyTooLarge", "away")}
+		at := func(minute float64, refuse map[string]network, want int, fails bool, exchanges int) {
+			t.Helper()
+			<-time.After(time.Until(begun.Add(time.Duration(minute * float64(time.Minute)))))
+			c.refuse = refuse
+			got, err := cfg.Credentials.Retrieve(t.Context())
+			if id := fmt.Sprintf("ASIAFAKE%d", want); (err != nil) != fails || !fails && got.AccessKeyID != id {
+				t.Errorf("minute %v: %s, %v; want %s", minute, got.AccessKeyID, err, id)
+			}
+			if len(c.forms) != exchanges {
+				t.Errorf("minute %v: %d exchanges, want %d", minute, len(c.forms), exchanges)
+			}
+		}
+		at(0, nil, 1, false, 1)
+		at(54, nil, 1, false, 1)
+		at(58, away, 1, false, 2)   // due, and in vain
+		at(58.2, away, 1, false, 2) // not at each call
+		at(59, away, 1, false, 3)
+		at(59.8, nil, 2, false, 4)
+		at(118, away, 2, false, 5)
+		at(120, away, 0, true, 6) // over
+		at(121, nil, 3, false, 7)
+		cfg.Credentials.(interface{ Invalidate() }).Invalidate()
+		at(121, away, 0, true, 8)
+	})
 }
