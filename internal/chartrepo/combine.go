@@ -124,21 +124,21 @@ func unless(expected, err error) error {
 	return err
 }
 
-// each calls f with 0 to n-1, some at a time, and answers the first error. With a width of one it is a plain loop.
-func (r *Repository) each(n int, f func(int) error) error {
-	if n == 0 {
-		return nil
-	}
-	var group errgroup.Group
-	group.SetLimit(r.width)
-	for i := range n {
-		if r.width == 1 || n == 1 {
-			if err := f(i); err != nil {
+// each calls f with 0 to n-1, so many at a time, and answers the first error, which ends the context of the others. One
+// at a time, it is a plain loop.
+func each(ctx context.Context, width, n int, f func(ctx context.Context, i int) error) error {
+	if width == 1 || n == 1 {
+		for i := range n {
+			if err := f(ctx, i); err != nil {
 				return err
 			}
-			continue
 		}
-		group.Go(func() error { return f(i) })
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(width)
+	for i := range n {
+		group.Go(func() error { return f(ctx, i) })
 	}
 	return group.Wait()
 }

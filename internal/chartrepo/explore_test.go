@@ -60,6 +60,14 @@ func TestPublishProtocol(t *testing.T) {
 		bound{2, anyNumber},
 	}, {
 		scenario{
+			name: "after a crash: two publishers, one of what is pruned, a prune", before: c.outdated, private: nobodys,
+			actors: []actor{c.three, c.again, c.prune},
+		},
+		bound{0, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
+	}, {
+		scenario{
 			name: "three publishers, a yank, a reindex", private: nobodys,
 			actors: []actor{c.one, c.two, c.three, c.yank, c.reindex},
 		},
@@ -125,10 +133,11 @@ func newCast(t testing.TB) *cast {
 			return r.Yank(ctx, v1.Name, v1.Version, "broken")
 		}},
 		prune: actor{name: "prune", removes: &v1, run: func(ctx context.Context, r *Repository) error {
-			return prune(ctx, r, v1)
+			return prune(ctx, r)
 		}},
 		reindex: actor{name: "reindex", run: func(ctx context.Context, r *Repository) error {
-			return reindexOf(ctx, r, v1, v2, v3)
+			_, err := r.Reindex(ctx, ReindexOptions{Parallel: 1})
+			return err
 		}},
 	}
 	for _, name := range []string{"red", "green", "blue"} {
@@ -159,48 +168,21 @@ func publisher(name string, p Package) actor {
 	}}
 }
 
-// prune takes the version out of the index and then deletes its archive.
-func prune(ctx context.Context, r *Repository, p Package) error {
-	err := r.edit(ctx, func(ix Index) (Index, error) {
-		return ix.without(p.Name, map[string]bool{p.Version: true})
-	})
+// prune lets go of all versions but the newest.
+func prune(ctx context.Context, r *Repository) error {
+	rules := PruneOptions{Keep: 1}
+	plan, err := r.PlanPrune(ctx, rules)
 	if err != nil {
 		return err
 	}
-	if ix, err := r.Index(ctx); err != nil || len(ix.Yanked()) == 0 { // it was not there
-		return errors.Join(err, errNothing)
+	if plan.Token == "" {
+		return errNothing
 	}
-	o, err := r.store.Get(ctx, p.Filename())
-	if err != nil {
-		return err
-	}
-	return r.store.Delete(ctx, p.Filename(), o.Version)
+	_, err = r.ApplyPrune(ctx, rules, plan.Token)
+	return err
 }
 
 var errNothing = problem.New(problem.Usage, "", "nothing to prune")
-
-// reindexOf brings in the archives that no index names, as Reindex does, one call after the other.
-func reindexOf(ctx context.Context, r *Repository, known ...Package) error {
-	var found []Entry
-	for info, err := range r.store.List(ctx, "") {
-		if err != nil {
-			return err
-		}
-		for _, p := range known {
-			if p.Filename() == info.Key {
-				e, err := newEntry(p, epoch)
-				if err != nil {
-					return err
-				}
-				found = append(found, e)
-			}
-		}
-	}
-	return r.edit(ctx, func(ix Index) (Index, error) {
-		next, _, err := ix.merge(found)
-		return next, err
-	})
-}
 
 // quiet leaves an index.
 func (c *cast) quiet(r *Repository) error { return c.three.run(context.Background(), r) }
@@ -217,6 +199,14 @@ func (c *cast) crash(r *Repository) error {
 	}
 	_, err = r.leave(ctx, []Entry{e})
 	return err
+}
+
+// outdated leaves a newer version besides.
+func (c *cast) outdated(r *Repository) error {
+	if err := c.two.run(context.Background(), r); err != nil {
+		return err
+	}
+	return c.crash(r)
 }
 
 // promises holds what must be true once everybody is over and another publisher has come by.
@@ -339,6 +329,12 @@ func TestExplorerFindsWhatIsBroken(t *testing.T) {
 	}{{
 		scenario{name: "merging ignores tombstones", before: c.crash, broken: blind, actors: []actor{c.two, c.yank}},
 		"1.0.0 was removed by yank and is in the index",
+	}, {
+		scenario{name: "reindex ignores tombstones", before: c.crash, broken: blind, actors: []actor{c.yank, c.reindex}},
+		"1.0.0 was removed by yank and is in the index",
+	}, {
+		scenario{name: "prune deletes without a swap", before: c.outdated, broken: boastful, actors: []actor{c.three, c.prune}},
+		"1.0.0 was removed by prune and is in the index",
 	}, {
 		scenario{name: "the pointer comes before the archive", broken: hasty, actors: []actor{c.one, c.two}},
 		"is in the index without an archive",

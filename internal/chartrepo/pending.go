@@ -67,7 +67,7 @@ func (r *Repository) pendingKeys(ctx context.Context) ([]string, error) {
 // merged; one that cannot be read is nobody's and stays.
 func (r *Repository) pendings(ctx context.Context, keys []string, known map[string]pending) ([]pending, error) {
 	found := make([]pending, len(keys))
-	err := r.each(len(found), func(i int) error {
+	err := each(ctx, r.width, len(found), func(ctx context.Context, i int) error {
 		if p, ok := known[keys[i]]; ok {
 			found[i] = p
 			return nil
@@ -111,7 +111,7 @@ func readPending(body []byte) []Entry {
 // sweep deletes pending objects whose entries the index holds, or will never hold. Somebody else may have done it
 // already, and if it fails the next publisher does it: nothing is told to anybody by their absence but "look again".
 func (r *Repository) sweep(ctx context.Context, done []pending) {
-	_ = r.each(len(done), func(i int) error {
+	_ = each(ctx, r.width, len(done), func(ctx context.Context, i int) error {
 		_ = r.store.Delete(ctx, done[i].key, done[i].version)
 		return nil
 	})

@@ -25,7 +25,7 @@ func (r *Repository) Preview(ctx context.Context, ps []Package) ([]Result, error
 	if err != nil {
 		return nil, r.unreadable(err)
 	}
-	err = r.each(len(ps), func(i int) error {
+	err = each(ctx, r.width, len(ps), func(ctx context.Context, i int) error {
 		res, verdict := &results[i], verdicts[i]
 		res.Already, res.Err = errors.Is(verdict, objstore.ErrUnchanged), unless(objstore.ErrUnchanged, verdict)
 		if res.Already || res.Err != nil {

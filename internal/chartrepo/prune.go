@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
@@ -111,23 +109,18 @@ func (r *Repository) deleteArchives(ctx context.Context, kept Index, versions []
 		named[key] = true
 	}
 	deleted := make([]int, len(versions))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(defaultParallel)
-	for i, t := range versions {
-		key := filename(t.Name, t.Version)
+	parallel := min(r.width, defaultParallel)
+	err := each(ctx, parallel, len(versions), func(ctx context.Context, i int) (err error) {
+		key := filename(versions[i].Name, versions[i].Version)
 		if named[key] { // two charts can share a name and version read together, such as a-1 2.0.0 and a 1-2.0.0
-			continue
+			return nil
 		}
-		group.Go(func() error {
-			if _, err := r.deleteObject(groupCtx, key+provenanceSuffix); err != nil {
-				return err
-			}
-			n, err := r.deleteObject(groupCtx, key)
-			deleted[i] = n
+		if _, err := r.deleteObject(ctx, key+provenanceSuffix); err != nil {
 			return err
-		})
-	}
-	err := group.Wait()
+		}
+		deleted[i], err = r.deleteObject(ctx, key)
+		return err
+	})
 	n := 0
 	for _, d := range deleted {
 		n += d

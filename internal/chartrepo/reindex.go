@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
 
@@ -130,20 +128,17 @@ func (x *reindex) readAll(ctx context.Context, keys []string, of int) ([]archive
 	read := make([]archived, len(keys))
 	bad := make([]string, len(keys))
 	var mu sync.Mutex
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(cmp.Or(x.opts.Parallel, defaultParallel))
-	for i, key := range keys {
-		group.Go(func() (err error) {
-			read[i], bad[i], err = x.readOne(groupCtx, key)
-			mu.Lock()
-			defer mu.Unlock()
-			if x.Read++; x.opts.Progress != nil && err == nil {
-				x.opts.Progress(x.Read, of)
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	parallel := cmp.Or(x.opts.Parallel, defaultParallel)
+	err := each(ctx, parallel, len(keys), func(ctx context.Context, i int) (err error) {
+		read[i], bad[i], err = x.readOne(ctx, keys[i])
+		mu.Lock()
+		defer mu.Unlock()
+		if x.Read++; x.opts.Progress != nil && err == nil {
+			x.opts.Progress(x.Read, of)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	for i, why := range bad {

@@ -78,7 +78,7 @@ func (r *Repository) Publish(ctx context.Context, p Package) (Result, error) {
 func (r *Repository) PublishAll(ctx context.Context, ps []Package) ([]Result, error) {
 	results := make([]Result, len(ps))
 	entries := make([]Entry, len(ps))
-	_ = r.each(len(ps), func(i int) error { // errors are in the results
+	_ = each(ctx, r.width, len(ps), func(ctx context.Context, i int) error { // errors are in the results
 		p := ps[i]
 		results[i] = Result{Name: p.Name, Version: p.Version, Digest: p.Digest, URL: r.base() + "/" + escape(p.Filename())}
 		entries[i], results[i].Err = r.putArchive(ctx, p)
