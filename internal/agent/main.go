@@ -25,7 +25,7 @@ type Program struct {
 
 // verbs by their names. Each takes its own flags.
 var verbs = map[string]func(context.Context, Program, []string) error{
-	"run": run, "check": check, "ready": ready, "whoami": whoami, "cost": costs, "schema": schema,
+	"run": run, "check": check, "ready": ready, "whoami": whoami, "cost": costs, "schema": schema, "install": install,
 	"version": func(_ context.Context, p Program, _ []string) error {
 		_, err := fmt.Fprintln(p.Stdout, "pinnace-agent", version())
 		return err

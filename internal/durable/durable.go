@@ -3,8 +3,10 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,6 +36,11 @@ func Group(gid int) Option { return func(o *options) { o.group = gid } }
 // The target may be absent or a regular file, else the error wraps ErrNotRegular. On an error the target is as it was
 // and no temporary file is left, unless only the last step failed, syncing the folder: then the new bytes are in place.
 func WriteFile(path string, data []byte, mode fs.FileMode, opts ...Option) error {
+	return WriteFrom(path, bytes.NewReader(data), mode, opts...)
+}
+
+// WriteFrom is WriteFile for bytes that are read to their end, for what is too large to hold in memory.
+func WriteFrom(path string, data io.Reader, mode fs.FileMode, opts ...Option) error {
 	return put(path, data, mode, opts, func(temp string) error {
 		info, err := os.Lstat(path)
 		switch {
@@ -50,7 +57,7 @@ func WriteFile(path string, data []byte, mode fs.FileMode, opts ...Option) error
 // fs.ErrExist. Of any number of callers, in any number of processes, one succeeds. The file system must have hard
 // links.
 func Create(path string, data []byte, mode fs.FileMode, opts ...Option) error {
-	return put(path, data, mode, opts, func(temp string) error {
+	return put(path, bytes.NewReader(data), mode, opts, func(temp string) error {
 		if err := os.Link(temp, path); err != nil {
 			return err
 		}
@@ -87,7 +94,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-func put(path string, data []byte, mode fs.FileMode, opts []Option, name func(temp string) error) error {
+func put(path string, data io.Reader, mode fs.FileMode, opts []Option, name func(temp string) error) error {
 	o := options{group: -1}
 	for _, opt := range opts {
 		opt(&o)
@@ -107,12 +114,12 @@ func put(path string, data []byte, mode fs.FileMode, opts []Option, name func(te
 }
 
 // writeTemp leaves data in a new file of dir, synced. The name is returned with an error too when the file exists.
-func writeTemp(dir string, data []byte, mode fs.FileMode, o options) (string, error) {
+func writeTemp(dir string, data io.Reader, mode fs.FileMode, o options) (string, error) {
 	f, err := os.CreateTemp(dir, TempPrefix+"*") // O_EXCL, mode 0600: nobody else reads it before its mode is set
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(data)
+	_, err = io.Copy(f, data)
 	if err == nil && o.group >= 0 {
 		err = f.Chown(-1, o.group)
 	}

@@ -3,12 +3,15 @@ package durable_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/pinnace-dev/pinnace/internal/durable"
 )
@@ -24,6 +27,18 @@ func TestWriteFile(t *testing.T) {
 		}
 		wantNames(t, filepath.Dir(path), "f")
 	}
+}
+
+// What breaks off while it is read leaves the old bytes, and no temporary file.
+func TestWriteFromKeepsTheOldWhenReadingFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	must(t, durable.WriteFrom(path, strings.NewReader("old"), 0o600))
+	broken := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if err := durable.WriteFrom(path, broken, 0o600); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("error %v", err)
+	}
+	wantFile(t, path, "old", 0o600)
+	wantNames(t, filepath.Dir(path), "f")
 }
 
 func TestWriteFileKeepsOpenReadersWhole(t *testing.T) {
