@@ -16,6 +16,7 @@ Either a file says everything (its fields: pinnace-agent schema, docs/agent.md):
   --config FILE                 PINNACE_CONFIG
 or flags and variables name one configuration or one secret; each FIELD that is mentioned is an item:
   --appconfig APP/ENV/PROFILE   PINNACE_APPCONFIG      configuration, by names or ids
+  --verbatim                    PINNACE_VERBATIM       its profile is located at secretsmanager://: no references
   --secret ID                   PINNACE_SECRET         secret, by name or ARN; FIELD is a key of its JSON
   --version-stage LABEL         PINNACE_VERSION_STAGE  of the secret; AWSCURRENT without it
   --version-id ID               PINNACE_VERSION_ID     of the secret: pins one version

@@ -2,6 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -104,6 +107,7 @@ func newSource(cfg aws.Config, c Config, g settings.Group) (delivery.Source, err
 	return appconfig.New(cfg, appconfig.Config{
 		Application: names[0], Environment: names[1], Profile: names[2], Items: items,
 		PollInterval: c.Settings.PollInterval, Resolver: secretsmanager.New(cfg, c.Now), Now: c.Now,
+		Verbatim: g.Verbatim,
 	})
 }
 
@@ -117,6 +121,13 @@ type explained struct {
 
 func (e *explained) Fetch(ctx context.Context) (delivery.Answer, error) {
 	answer, err := e.Source.Fetch(ctx)
-	e.renewal.After(e.cfg, err)
+	failures := []error{err}
+	answer.Failed = maps.Clone(answer.Failed) // the source may keep its own
+	for _, name := range slices.Sorted(maps.Keys(answer.Failed)) {
+		failures = append(failures, answer.Failed[name])
+		answer.Failed[name] = workload.Explain(answer.Failed[name])
+	}
+	// A dead session may show in single items, beside others that are held from before.
+	e.renewal.After(e.cfg, errors.Join(failures...))
 	return answer, workload.Explain(err)
 }

@@ -67,6 +67,8 @@ func (i Item) check() error {
 	case i.AppConfig != "" && (i.Key != "" || i.VersionStage != "" || i.VersionID != ""):
 		return fail("remove key, versionStage and versionId, or name a secret",
 			"what belongs to a secret is said of a configuration")
+	case i.Secret != "" && i.Verbatim:
+		return fail("remove it: what a secret holds is never looked into", "verbatim belongs to a configuration")
 	case i.Secret != "" && i.Field != "":
 		return fail("use key for a member of the secret's JSON", "field belongs to a configuration, not to a secret")
 	case i.VersionStage != "" && i.VersionID != "":

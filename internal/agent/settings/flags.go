@@ -83,6 +83,7 @@ func (p *parser) define() {
 	set.StringVar(&p.status.Address, "status", "", "")
 
 	set.StringVar(&p.origin.AppConfig, "appconfig", "", "")
+	set.BoolVar(&p.origin.Verbatim, "verbatim", false, "")
 	set.StringVar(&p.origin.Secret, "secret", "", "")
 	set.StringVar(&p.origin.VersionStage, "version-stage", "", "")
 	set.StringVar(&p.origin.VersionID, "version-id", "", "")

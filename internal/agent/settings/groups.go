@@ -9,6 +9,7 @@ import (
 // region.
 type Group struct {
 	AppConfig  string // empty for secrets
+	Verbatim   bool
 	Role       string
 	ExternalID string
 	Region     string
@@ -20,6 +21,9 @@ func (g Group) Name() string {
 	name := "secretsmanager"
 	if g.AppConfig != "" {
 		name = "appconfig " + g.AppConfig
+	}
+	if g.Verbatim {
+		name += " verbatim"
 	}
 	if g.Region != "" {
 		name += " in " + g.Region
@@ -54,7 +58,10 @@ func (g Group) Secrets() (followed, pinned []string) {
 func (s Settings) Groups() []Group {
 	var groups []Group
 	for _, item := range s.Items {
-		g := Group{AppConfig: item.AppConfig, Role: item.Role, ExternalID: item.ExternalID, Region: item.Region}
+		g := Group{
+			AppConfig: item.AppConfig, Verbatim: item.Verbatim,
+			Role: item.Role, ExternalID: item.ExternalID, Region: item.Region,
+		}
 		i := slices.IndexFunc(groups, func(o Group) bool { return o.Name() == g.Name() })
 		if i < 0 {
 			i = len(groups)

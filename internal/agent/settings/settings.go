@@ -50,6 +50,9 @@ type Item struct {
 	// Field of the document: the name of a member or, starting with a slash, a JSON pointer. Empty: the whole document,
 	// with its references resolved.
 	Field string `yaml:"field" json:"field,omitempty"`
+	// Verbatim leaves references in the document as they are. It belongs to a profile that is located at
+	// secretsmanager://, whose document is the secret itself: what looks like a reference there is part of it.
+	Verbatim bool `yaml:"verbatim" json:"verbatim,omitempty"`
 
 	// Secret is the name or ARN of a secret in Secrets Manager, instead of AppConfig.
 	Secret string `yaml:"secret" json:"secret,omitempty" jsonschema:"example=coralogix/prod/private_key"`

@@ -27,6 +27,7 @@ items:
   role: arn:aws:iam::222233334444:role/reader
   externalId: e-1
   region: eu-central-1
+- {name: raw, appconfig: otel/prod/secret, verbatim: true}
 files:
 - {path: /run/keys/token, item: private_key, token: true, mode: "0400"}
 - {path: /run/app/app.conf, template: 'password={{ .db }}'}
@@ -76,12 +77,13 @@ func TestDecodeRefuses(t *testing.T) {
 	for body, want := range map[string]string{
 		"":                             "there are no items to deliver; name them under items, or with --appconfig or --secret",
 		"itms: []":                     "line 1: unknown field itms; use one of: items, files, mode, group, process",
-		"items: [{name: a, scret: x}]": "line 1: unknown field scret; use one of: name, appconfig, field, secret",
+		"items: [{name: a, scret: x}]": "line 1: unknown field scret; use one of: name, appconfig, field, verbatim, secret",
 		"items: [{secret: x}]":         `item 1 has the name ""`,
 		"items: [{name: a}]":           "item a: where it comes from is not said, or said twice",
 		"items: [{name: a, secret: x, appconfig: a/b/c}]":                                                 "said twice; name appconfig or secret",
 		"items: [{name: a, appconfig: b/c}]":                                                              "item a: appconfig: \"b/c\" does not name",
 		"items: [{name: a, appconfig: a/b/c, key: k}]":                                                    "said of a configuration",
+		"items: [{name: a, secret: x, verbatim: true}]":                                                   "verbatim belongs to a configuration",
 		"items: [{name: a, secret: x, field: f}]":                                                         "use key for a member",
 		"items: [{name: a, secret: x, versionStage: AWSPENDING}]":                                         "AWSPENDING is not delivered",
 		"items: [{name: a, secret: x, versionStage: B, versionId: C}]":                                    "exclude each other",
@@ -214,7 +216,7 @@ func TestParseWithAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := settings.Parse("run", []string{"--poll-interval=2m", "--log-level=warn"}, environment("PINNACE_CONFIG", path, "PINNACE_STATUS", ":1"))
-	if err != nil || s.PollInterval != 2*time.Minute || s.LogLevel != "warn" || s.Status.Address != ":1" || len(s.Items) != 4 {
+	if err != nil || s.PollInterval != 2*time.Minute || s.LogLevel != "warn" || s.Status.Address != ":1" || len(s.Items) != 5 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for _, args := range [][]string{{"--config", path, "--file=/x=y"}, {"--config", path, "--", "app"}} {
@@ -288,6 +290,7 @@ func TestGroups(t *testing.T) {
 	want := []string{
 		"appconfig otel/prod/coralogix", "secretsmanager",
 		"secretsmanager in eu-central-1 as arn:aws:iam::222233334444:role/reader (e-1)",
+		"appconfig otel/prod/secret verbatim",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
