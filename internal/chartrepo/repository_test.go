@@ -44,6 +44,38 @@ func TestPublishAndPull(t *testing.T) {
 	}
 }
 
+// Versions that differ in their build metadata alone are two. Helm pulls each by its own name, whichever stands first in
+// the index. Where one is gone, though, Helm takes its name for a constraint, which its sibling meets: nothing on the
+// side of the repository can change that, so a version that is yanked is told by its digest.
+func TestPullByBuildMetadata(t *testing.T) {
+	a, b := pack(t, chartYAML("app", "1.0.0+a")), pack(t, chartYAML("app", "1.0.0+b"))
+	for name, r := range repositories(t) {
+		t.Run(name, func(t *testing.T) {
+			if _, err := r.PublishAll(t.Context(), []chartrepo.Package{a, b}); err != nil {
+				t.Fatal(err)
+			}
+			pulls := func(version string, want chartrepo.Package) {
+				t.Helper()
+				if archive, err := r.Pull(t.Context(), "app", version); err != nil || string(archive) != string(want.Archive) {
+					t.Errorf("pulling %s: %d bytes, %v; want %s", version, len(archive), err, want.Version)
+				}
+			}
+			pulls("1.0.0+a", a)
+			pulls("1.0.0+b", b)
+			if err := r.Yank(t.Context(), "app", "1.0.0+a", ""); err != nil {
+				t.Fatal(err)
+			}
+			pulls("1.0.0+b", b)
+			pulls("1.0.0+a", b) // not what one would like, but what Helm does
+			if err := r.Unyank(t.Context(), "app", "1.0.0+a"); err != nil {
+				t.Fatal(err)
+			}
+			pulls("1.0.0+a", a)
+			pulls("1.0.0+b", b)
+		})
+	}
+}
+
 func TestResultURL(t *testing.T) {
 	p := pack(t, nil)
 	for ref, want := range map[string]string{
