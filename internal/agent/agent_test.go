@@ -167,6 +167,12 @@ func TestRun(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run ended with %v", err)
 	}
+	counted := fmt.Sprint(a.Calls())
+	for _, want := range []string{"{STS AssumeRoleWithWebIdentity ok 3}", "{Secrets Manager GetSecretValue failed "} {
+		if !strings.Contains(counted, want) {
+			t.Errorf("the calls are %s, want %s", counted, want)
+		}
+	}
 	wantHidden(t, out.String())
 	for _, want := range []string{`"item":"private_key"`, v2, `"hint":"the role's policy needs`} {
 		if !strings.Contains(out.String(), want) {
@@ -214,7 +220,7 @@ func TestVerbs(t *testing.T) {
 		{name: "once", args: []string{"run", "--once", names, file}, code: 0, stderr: `"item":"private_key"`},
 		{
 			name: "says what it does", args: []string{"run", "--once", names, file},
-			stderr: `"sources":["appconfig app/prod/otel"],"items":1,"files":["` + key + `"],"role":"arn:aws:iam::111122223333:role/otel"`,
+			stderr: `"sources":["appconfig app/prod/otel"],"items":1,"files":["` + key + `"],"once":true,"role":"arn:aws:iam::111122223333:role/otel"`,
 		},
 		{name: "ready", args: []string{"ready", file}, code: 0},
 		{name: "ready by environment", args: []string{"ready"}, env: []string{"PINNACE_FILES", key + "=private_key"}},

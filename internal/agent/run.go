@@ -44,7 +44,10 @@ func announce(ctx context.Context, c Config) {
 	}
 	attributes := []slog.Attr{
 		slog.String("version", version()), slog.Any("sources", sources), slog.Int("items", len(s.Items)),
-		slog.Any("files", files), slog.String("role", c.Getenv("AWS_ROLE_ARN")), slog.Bool("once", s.Once),
+		slog.Any("files", files), slog.Bool("once", s.Once),
+	}
+	if role := c.Getenv("AWS_ROLE_ARN"); role != "" { // with Pod Identity the agent of EKS knows it
+		attributes = append(attributes, slog.String("role", role))
 	}
 	if s.Loopback != nil {
 		attributes = append(attributes, slog.String("loopback", s.Loopback.Address))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/pinnace-dev/pinnace/internal/agent/settings"
 	"github.com/pinnace-dev/pinnace/internal/callmeter"
@@ -28,11 +29,11 @@ const (
 func newFeeds(ctx context.Context, c Config, meter *callmeter.Meter) ([]delivery.Feed, error) {
 	own, err := workload.Config(ctx, workload.Options{
 		Getenv: c.Getenv, HTTPClient: c.HTTPClient, AllowStatic: c.Settings.AllowStaticCredentials,
+		APIOptions: []func(*middleware.Stack) error{meter.Counting()},
 	})
 	if err != nil {
 		return nil, err
 	}
-	own = meter.Watch(own, "", 0)
 	roles := map[workload.Role]aws.Config{}
 	var feeds []delivery.Feed
 	for _, g := range c.Settings.Groups() {
@@ -40,7 +41,7 @@ func newFeeds(ctx context.Context, c Config, meter *callmeter.Meter) ([]delivery
 		if err != nil {
 			return nil, err
 		}
-		source, err := newSource(meter.Watch(cfg, g.Name(), budget(c.Settings)*len(g.Items)), c, g)
+		source, err := newSource(meter.Bound(cfg, g.Name(), budget(c.Settings)*len(g.Items)), c, g)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ package callmeter
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -57,16 +58,23 @@ type Meter struct {
 // New makes a meter that goes by the clock now.
 func New(now func() time.Time) *Meter { return &Meter{now: now, counts: map[kind]uint64{}} }
 
-// Watch gives a configuration whose clients are counted and may make perHour calls in an hour, a quarter of them (30 at
-// least) at once. owner is what the error calls whoever spends them. With perHour 0 they are counted alone.
-func (m *Meter) Watch(cfg aws.Config, owner string, perHour int) aws.Config {
-	var limit *rate.Limiter
-	if perHour > 0 {
-		limit = rate.NewLimiter(rate.Limit(float64(perHour)/time.Hour.Seconds()), max(minBurst, perHour/4))
+// Counting is the option of a configuration whose clients are counted.
+func (m *Meter) Counting() func(*middleware.Stack) error {
+	return func(s *middleware.Stack) error {
+		// After the step that retries: each attempt counts.
+		return s.Finalize.Add(&counting{m}, middleware.After)
+	}
+}
+
+// Bound gives a configuration whose clients may make perHour calls in an hour together, a quarter of them (30 at least)
+// at once. owner is what the error calls whoever spends them.
+func (m *Meter) Bound(cfg aws.Config, owner string, perHour int) aws.Config {
+	b := &budget{
+		now: m.now, owner: owner, perHour: perHour,
+		limit: rate.NewLimiter(rate.Limit(float64(perHour)/time.Hour.Seconds()), max(minBurst, perHour/4)),
 	}
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), func(s *middleware.Stack) error {
-		// After the step that retries: each attempt counts.
-		return s.Finalize.Add(&step{meter: m, owner: owner, perHour: perHour, limit: limit}, middleware.After)
+		return s.Finalize.Add(b, middleware.After)
 	})
 	return cfg
 }
@@ -92,35 +100,51 @@ func (m *Meter) count(ctx context.Context, o Outcome) {
 	m.counts[kind{awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), o}]++
 }
 
-// step is what every attempt passes.
-type step struct {
-	meter   *Meter
-	owner   string
-	perHour int
-	limit   *rate.Limiter // nil is none
-}
+// counting is passed by every attempt.
+type counting struct{ meter *Meter }
 
-func (*step) ID() string { return "pinnace/callmeter" }
+func (*counting) ID() string { return "pinnace/counting" }
 
-func (s *step) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+func (c *counting) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	middleware.FinalizeOutput, middleware.Metadata, error,
 ) {
-	if s.limit != nil && !s.limit.AllowN(s.meter.now(), 1) {
-		s.meter.count(ctx, Refused)
-		return middleware.FinalizeOutput{}, middleware.Metadata{}, problem.New(problem.Failed,
-			"something asks too often; raise callsPerHour if that is meant, or pollInterval",
-			"the budget of %d calls an hour for %s is spent", s.perHour, s.owner)
-	}
 	out, metadata, err := next.HandleFinalize(ctx, in)
-	s.meter.count(ctx, outcome(err))
+	c.meter.count(ctx, outcome(err))
 	return out, metadata, err
 }
 
-func outcome(err error) Outcome {
-	if err == nil {
-		return OK
+// budget is passed by every attempt of one owner.
+type budget struct {
+	now     func() time.Time
+	owner   string
+	perHour int
+	limit   *rate.Limiter
+}
+
+func (*budget) ID() string { return "pinnace/budget" }
+
+// errSpent is what a budget says.
+var errSpent = errors.New("is spent")
+
+func (b *budget) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+	middleware.FinalizeOutput, middleware.Metadata, error,
+) {
+	if !b.limit.AllowN(b.now(), 1) {
+		return middleware.FinalizeOutput{}, middleware.Metadata{}, problem.New(problem.Failed,
+			"something asks too often; raise callsPerHour if that is meant, or pollInterval",
+			"the budget of %d calls an hour for %s %w", b.perHour, b.owner, errSpent)
 	}
-	if code := awserr.Code(err); strings.Contains(code, "Throttl") || strings.Contains(code, "TooManyRequests") {
+	return next.HandleFinalize(ctx, in)
+}
+
+func outcome(err error) Outcome {
+	code := awserr.Code(err)
+	switch {
+	case err == nil:
+		return OK
+	case errors.Is(err, errSpent):
+		return Refused
+	case strings.Contains(code, "Throttl"), strings.Contains(code, "TooManyRequests"):
 		return Throttled
 	}
 	return Failed

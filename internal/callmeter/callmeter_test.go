@@ -41,7 +41,11 @@ func client(t *testing.T, m *callmeter.Meter, perHour int, codes ...string) (*se
 		Region: "eu-west-1", HTTPClient: a, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "not-a-secret", ""),
 	}
-	return secretsmanager.NewFromConfig(m.Watch(cfg, "secret team/key", perHour)), a
+	cfg.APIOptions = append(cfg.APIOptions, m.Counting())
+	if perHour > 0 {
+		cfg = m.Bound(cfg, "secret team/key", perHour)
+	}
+	return secretsmanager.NewFromConfig(cfg), a
 }
 
 func get(t *testing.T, c *secretsmanager.Client) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
@@ -27,6 +28,8 @@ type Options struct {
 	// HTTPClient is for every call. Nil is the SDK's own, with a time-out of 15 s for a whole call, and for the agent of
 	// Pod Identity one that uses no proxy, with a time-out of 5 s.
 	HTTPClient aws.HTTPClient
+	// APIOptions are those of every client, that of STS included.
+	APIOptions []func(*middleware.Stack) error
 	// AllowStatic lets AWS_ACCESS_KEY_ID and its kin count when the pod has no identity.
 	AllowStatic bool
 }
@@ -57,7 +60,9 @@ func Config(_ context.Context, o Options) (aws.Config, error) {
 	if client == nil {
 		client = awshttp.NewBuildableClient().WithTimeout(callTimeout)
 	}
-	cfg := aws.Config{Region: region, HTTPClient: client, ConfigSources: []any{endpoints{o.Getenv}}}
+	cfg := aws.Config{
+		Region: region, HTTPClient: client, APIOptions: o.APIOptions, ConfigSources: []any{endpoints{o.Getenv}},
+	}
 	if base := o.Getenv("AWS_ENDPOINT_URL"); base != "" {
 		if err := checkURL("AWS_ENDPOINT_URL", base); err != nil {
 			return aws.Config{}, err
