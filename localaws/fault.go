@@ -137,15 +137,7 @@ func (s *Server) serveWithFaults(w http.ResponseWriter, name string, service api
 func (f Fault) refusal(service string) *api.Error {
 	switch f.kind {
 	case throttle:
-		switch service {
-		case "s3":
-			return api.Errorf("SlowDown", http.StatusServiceUnavailable, "Please reduce your request rate.")
-		case "appconfig", "eks-auth":
-			return api.Errorf("ThrottlingException", http.StatusTooManyRequests, "Rate exceeded")
-		case "secretsmanager":
-			return api.Errorf("ThrottlingException", http.StatusBadRequest, "Rate exceeded")
-		}
-		return api.Errorf("Throttling", http.StatusBadRequest, "Rate exceeded")
+		return throttled(service)
 	case unavailable:
 		switch service {
 		case "appconfig", "eks-auth":
@@ -158,6 +150,19 @@ func (f Fault) refusal(service string) *api.Error {
 		return refuse(service, expiredToken)
 	}
 	return api.Errorf(f.Code, max(f.Status, http.StatusBadRequest), "%s", strings.TrimSpace(f.Message))
+}
+
+// throttled is how a service says that it is called too often.
+func throttled(service string) *api.Error {
+	switch service {
+	case "s3":
+		return api.Errorf("SlowDown", http.StatusServiceUnavailable, "Please reduce your request rate.")
+	case "appconfig", "eks-auth":
+		return api.Errorf("ThrottlingException", http.StatusTooManyRequests, "Rate exceeded")
+	case "secretsmanager":
+		return api.Errorf("ThrottlingException", http.StatusBadRequest, "Rate exceeded")
+	}
+	return api.Errorf("Throttling", http.StatusBadRequest, "Rate exceeded")
 }
 
 // discard takes an answer that nobody will see.

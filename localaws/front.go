@@ -42,6 +42,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal == nil {
 		call.Action = service.Action(call)
 		s.calls.add(call.Action)
+		refusal = s.meter(name, call)
 	}
 	answer := &recorder{ResponseWriter: w, status: http.StatusOK}
 	defer func() {
@@ -53,6 +54,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.serveWithFaults(answer, name, service, call)
+}
+
+// meter counts a call into its quota. AWS counts by who calls, not by whose thing is asked for.
+func (s *Server) meter(service string, c *api.Call) *api.Error {
+	account := c.Principal.Account
+	if account == "" { // a token speaks for the caller, whose account is not known yet
+		account = s.cfg.Account
+	}
+	if s.quotas.admit(c.Action, account, c.Region, s.cfg.Now()) {
+		return nil
+	}
+	s.throttled.add(c.Action)
+	return throttled(service)
 }
 
 // authenticate finds the service and establishes who calls, and reads the body: much of it only from those who have

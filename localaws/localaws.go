@@ -54,6 +54,9 @@ type Config struct {
 	// LenientTokens lets a configuration token be used twice, as AppConfig does in practice; its documentation, and the
 	// default here, say once.
 	LenientTokens bool
+	// Quotas refuse calls that come too often, as their service throttles, by the clock of Now. Of several that have an
+	// action the first counts. Default none; AWSQuotas has AWS's.
+	Quotas []Quota
 }
 
 // Server is one emulated account in one region. It is an http.Handler, so it can also be called without a listener. All
@@ -64,7 +67,9 @@ type Server struct {
 	services map[string]api.Handler // by the service name of the credential scope
 	pods     *podidentity.Service   // among the services, as eks-auth
 	faults   faults
-	calls    counter
+	quotas   quotas
+
+	calls, throttled counter
 
 	listener net.Listener
 	http     *http.Server
@@ -86,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 		Clock: cfg.Now, Directory: directory, HTTPClient: cfg.HTTPClient, Account: cfg.Account, Region: cfg.Region,
 		Log: cfg.Log,
 	})
-	return &Server{cfg: cfg, iam: directory, pods: pods, services: map[string]api.Handler{
+	services := map[string]api.Handler{
 		"iam":            directory,
 		"eks-auth":       pods,
 		"secretsmanager": secrets,
@@ -101,7 +106,8 @@ func New(cfg Config) (*Server, error) {
 			Clock: cfg.Now, Access: directory, Secrets: secrets, Account: cfg.Account, Region: cfg.Region,
 			Rand: cfg.Rand, Lenient: cfg.LenientTokens, Log: cfg.Log,
 		}),
-	}}, nil
+	}
+	return &Server{cfg: cfg, iam: directory, pods: pods, services: services, quotas: quotas{list: cfg.Quotas}}, nil
 }
 
 // Start makes a Server that listens on cfg.Addr until Close. When Start returns, the port answers.
@@ -159,6 +165,9 @@ func (s *Server) Environ() []string {
 // Calls counts the authenticated calls since the start by action, such as "s3:PutObject", refused ones included.
 func (s *Server) Calls() map[string]int { return s.calls.snapshot() }
 
+// Throttled counts those of Calls that a quota refused.
+func (s *Server) Throttled() map[string]int { return s.throttled.snapshot() }
+
 // Format writes a Config without its secret, whatever the verb.
 func (c Config) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "localaws.Config of account %s in %s", c.Account, c.Region)
@@ -211,6 +220,11 @@ func (c *Config) setDefaults() error {
 	def(&c.SecretAccessKey, secret)
 	if strings.Trim(c.Account, "0123456789") != "" || len(c.Account) != 12 {
 		return fmt.Errorf("starting localaws: account %q is not twelve digits", c.Account)
+	}
+	for _, quota := range c.Quotas {
+		if err := quota.check(); err != nil {
+			return fmt.Errorf("starting localaws: %w", err)
+		}
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ var overriding = []string{"AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ROLE_ARN", "A
 
 func (a *app) localawsCommand() *cobra.Command {
 	var cfg localaws.Config
+	var quotas bool
 	cmd := &cobra.Command{
 		Use:   "localaws [-- COMMAND [ARG...]]",
 		Short: "Run S3, STS, IAM, Secrets Manager and AppConfig on one loopback port",
@@ -30,6 +31,9 @@ func (a *app) localawsCommand() *cobra.Command {
 		Example: "  pinnace localaws -- bash\n  pinnace localaws -- aws s3 mb s3://charts",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg.Log = a.log()
+			if quotas {
+				cfg.Quotas = localaws.AWSQuotas()
+			}
 			server, err := localaws.Start(cfg)
 			if err != nil {
 				return problem.New(problem.Usage, "--addr takes a free loopback port, 127.0.0.1:0 any; --account twelve digits",
@@ -52,6 +56,7 @@ func (a *app) localawsCommand() *cobra.Command {
 	flags.StringVar(&cfg.AccessKeyID, "access-key-id", "", "the root user's key id (default random)")
 	flags.StringVar(&cfg.SecretAccessKey, "secret-access-key", "", "the root user's secret key (default random)")
 	flags.BoolVar(&cfg.LenientTokens, "lenient-tokens", false, "accept a configuration token twice, as AppConfig does")
+	flags.BoolVar(&quotas, "quotas", false, "throttle calls that come more often than AWS allows")
 	return cmd
 }
 
