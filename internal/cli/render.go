@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -19,8 +20,9 @@ import (
 
 type renderOptions struct {
 	chartrepo.RenderOptions
-	environment string
-	files       []string
+	environment      string
+	files            []string
+	skipDependencies bool
 }
 
 func (a *app) renderCommand() *cobra.Command {
@@ -29,16 +31,16 @@ func (a *app) renderCommand() *cobra.Command {
 		Use:   "render CHART [--environment NAME] [--values FILE]...",
 		Short: "Print the manifests that a chart makes for an environment",
 		Long: "Render a chart folder, or a packaged chart, with Helm's engine and without a cluster, and print its\n" +
-			"manifests. A folder is linted and packaged first, exactly as publish does it, so what is rendered is what\n" +
-			"would be published. Values that the chart's schema refuses end it with exit status 4; the message says\n" +
+			"manifests. A folder is completed with the charts that it depends on, linted and packaged first, exactly as\n" +
+			"publish does it, so what is rendered is what would be published. Values that the chart's schema refuses end it with exit status 4; the message says\n" +
 			"where they stand and not what they are.\n\n" +
 			"An environment's values files are named in pinnace.yaml; those that the chart's folder has are used, then\n" +
 			"those of --values.",
 		Example: "  pinnace render ./charts/opentelemetry --environment prod --kube-version 1.33\n" +
 			"  pinnace render ./charts/opentelemetry -f my-values.yaml",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.render(args[0], o)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.render(cmd.Context(), args[0], o)
 		},
 	}
 	flags := cmd.Flags()
@@ -47,10 +49,11 @@ func (a *app) renderCommand() *cobra.Command {
 	flags.StringVar(&o.Release, "release", "", "name of the release (default: the chart's name)")
 	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "namespace of the release")
 	flags.StringVar(&o.KubeVersion, "kube-version", "", "the Kubernetes version (default: that of Helm's code)")
+	flags.BoolVar(&o.skipDependencies, "skip-dependencies", false, "fetch no charts; those below charts/ must do")
 	return cmd
 }
 
-func (a *app) render(path string, o renderOptions) error {
+func (a *app) render(ctx context.Context, path string, o renderOptions) error {
 	files, err := a.valuesFiles(path, o.environment)
 	if err != nil {
 		return err
@@ -62,7 +65,7 @@ func (a *app) render(path string, o renderOptions) error {
 		}
 		o.Values = append(o.Values, document)
 	}
-	chart, err := chartrepo.Pack(path)
+	chart, err := a.newBuilder(ctx, o.skipDependencies).Build(ctx, path)
 	if err != nil {
 		return err
 	}
