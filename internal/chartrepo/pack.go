@@ -49,12 +49,12 @@ func (p Package) Filename() string { return p.Name + "-" + p.Version + ".tgz" }
 func Pack(path string) (Package, error) { return NewBuilder(nil).Build(context.Background(), path) }
 
 // Build makes a package of a chart folder, or takes an archive (a file) as it is, with the provenance (.prov) that lies
-// beside it.
+// beside it. Either is linted as by "helm lint" and must have the charts that it depends on.
 //
-// A folder is linted as by "helm lint" and packaged reproducibly: the same tree gives the same bytes, whatever the
+// A folder is packaged reproducibly: the same tree gives the same bytes, whatever the
 // modification times, modes and order of its files and whatever the machine, by one build of pinnace (another Go or
-// Helm may compress or order otherwise). Files named by .helmignore stay out. Charts that it depends on and that are
-// not below charts/ are fetched; the folder stays as it is.
+// Helm may compress or order otherwise). Files named by .helmignore stay out. Charts that it needs and that are not
+// below charts/ are fetched; the folder stays as it is.
 //
 // A chart that cannot be read is a problem.Usage, an error found by lint is a problem.Refused.
 func (b *Builder) Build(ctx context.Context, path string) (Package, error) {
@@ -95,9 +95,17 @@ func openFile(path string, size int64) (Package, error) {
 	if err != nil {
 		return Package{}, problem.New(problem.Usage, "check the file's mode", "reading chart: %w", err)
 	}
-	p, err := Open(archive)
+	p, c, err := open(archive)
 	if err != nil {
 		return Package{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if missing := missingDependencies(c); len(missing) > 0 {
+		return Package{}, problem.New(problem.Refused, "package it again: helm package --dependency-update FOLDER",
+			"chart %s lacks the charts it depends on: %s", path, describe(c, missing))
+	}
+	const onlyInMemory = true
+	if err := check(path, c, onlyInMemory); err != nil {
+		return Package{}, err
 	}
 	prov, err := os.ReadFile(path + provenanceSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,21 +123,26 @@ func openFile(path string, size int64) (Package, error) {
 // Open reads the chart in the bytes of an archive. What is no packaged chart is a problem.Usage. One with anything but
 // plain files in one folder, or with more in it than it may have, is a problem.Refused.
 func Open(archive []byte) (Package, error) {
+	p, _, err := open(archive)
+	return p, err
+}
+
+func open(archive []byte) (Package, *chart.Chart, error) {
 	if _, err := unpack(archive); err != nil {
-		return Package{}, err
+		return Package{}, nil, err
 	}
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
-		return Package{}, problem.New(problem.Usage, archiveHint, "opening chart archive: %s", oneLine(err.Error()))
+		return Package{}, nil, problem.New(problem.Usage, archiveHint, "opening chart archive: %s", oneLine(err.Error()))
 	}
 	p := Package{
 		Name: c.Metadata.Name, Version: c.Metadata.Version, AppVersion: c.Metadata.AppVersion,
 		Digest: digest(archive), Archive: archive, metadata: c.Metadata,
 	}
 	if err := checkIdentity(p); err != nil {
-		return Package{}, err
+		return Package{}, nil, err
 	}
-	return p, nil
+	return p, c, nil
 }
 
 func loadFolder(path string) (*chart.Chart, error) {
@@ -167,10 +180,10 @@ func leaveOut(c *chart.Chart, name string) {
 }
 
 // check refuses what would not install. Values are checked against the schema here and not by Helm's linter, which
-// would print the offending value. Lint reads a folder: for a chart that was completed it is a temporary one.
-func check(path string, c *chart.Chart, completed bool) error {
+// would print the offending value. Lint reads a folder: for a chart that is whole only in memory it is a temporary one.
+func check(path string, c *chart.Chart, onlyInMemory bool) error {
 	folder := path
-	if completed {
+	if onlyInMemory {
 		dir, err := os.MkdirTemp("", "pinnace-lint-")
 		if err != nil {
 			return err

@@ -108,6 +108,26 @@ func TestPackTakesArchivesAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestPackLintsArchives(t *testing.T) {
+	for name, members := range map[string][]member{
+		"template without a meaning":  {{name: "app/Chart.yaml", body: appYAML}, {name: "app/templates/a.yaml", body: "{{ nonsense }}"}},
+		"template that is no YAML":    {{name: "app/Chart.yaml", body: appYAML}, {name: "app/templates/a.yaml", body: "a: ["}},
+		"API version that is unknown": {{name: "app/Chart.yaml", body: strings.Replace(appYAML, "v2", "v9", 1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "app-1.0.0.tgz")
+			write(t, path, string(craft(t, members...)))
+			_, err := chartrepo.Pack(path)
+			wantProblem(t, err, problem.Refused, "app-1.0.0.tgz does not pass lint", "helm lint")
+		})
+	}
+	path := filepath.Join(t.TempDir(), "app-1.0.0.tgz")
+	lacking := appYAML + "dependencies: [{name: db, version: 1.x, repository: \"\"}]\n"
+	write(t, path, string(craft(t, member{name: "app/Chart.yaml", body: lacking})))
+	_, err := chartrepo.Pack(path)
+	wantProblem(t, err, problem.Refused, "lacks the charts it depends on: db 1.x", "helm package")
+}
+
 func TestPackRefuses(t *testing.T) {
 	const secret = "example-not-a-real-key-0000"
 	schema := `{"properties": {"key": {"maxLength": 3}, "count": {"type": "integer"}}, "required": ["r"]}`

@@ -37,10 +37,10 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:   "publish PATH... --repo REPO",
 		Short: "Publish charts; published versions never change",
 		Long: "Publish chart folders and packaged charts (.tgz). Each folder is completed with the charts that it\n" +
-			"depends on (by Chart.lock where there is one; the folder itself is not written), linted, packaged\n" +
-			"reproducibly (the same tree gives the same digest on any machine) and searched for secrets. Only if all of\n" +
-			"them pass is anything uploaded: each archive, only if its version is new, its provenance, and then the\n" +
-			"index, once for all, only if nobody changed it meanwhile.\n\n" +
+			"depends on (by Chart.lock where there is one; the folder itself is not written) and packaged\n" +
+			"reproducibly: the same tree gives the same digest on any machine. Each chart is linted and searched for\n" +
+			"secrets. Only if all of them pass is anything uploaded: each archive, only if its version is new, its\n" +
+			"provenance, and then the index, once for all, only if nobody changed it meanwhile.\n\n" +
 			"Publishing the same bytes again succeeds and changes nothing; other bytes under a published version are\n" +
 			"refused with exit status 3, secrets and lint errors with 4. If several charts fail in several ways the\n" +
 			"highest status counts; what was published is said all the same. A publish that was killed is mended by\n" +
