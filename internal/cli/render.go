@@ -32,8 +32,8 @@ func (a *app) renderCommand() *cobra.Command {
 		Short: "Print the manifests that a chart makes for an environment",
 		Long: "Render a chart folder, or a packaged chart, with Helm's engine and without a cluster, and print its\n" +
 			"manifests. A folder is completed with the charts that it depends on, linted and packaged first, exactly as\n" +
-			"publish does it, so what is rendered is what would be published. Values that the chart's schema refuses end it with exit status 4; the message says\n" +
-			"where they stand and not what they are.\n\n" +
+			"publish does it, so what is rendered is what would be published. Values that the chart's schema refuses\n" +
+			"end it with exit status 4; the message says where they stand and not what they are.\n\n" +
 			"An environment's values files are named in pinnace.yaml; those that the chart's folder has are used, then\n" +
 			"those of --values.",
 		Example: "  pinnace render ./charts/opentelemetry --environment prod --kube-version 1.33\n" +
