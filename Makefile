@@ -1,10 +1,14 @@
 # The few things one types. CI runs .ci/run, which calls the same commands.
 GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: build test lint demo golden fuzz ci
+.PHONY: build image test lint demo golden fuzz ci
 
 build: ## the commands into bin/, stripped
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
+
+image: ## the agent for two architectures, as bin/pinnace-agent.tar (build/image)
+	mkdir -p bin
+	go run ./build/image -archive bin/pinnace-agent.tar -ref pinnace-dev/pinnace-agent:dev ./cmd/pinnace-agent
 
 test: ## what needs Go and git alone; the rest skips aloud
 	go test ./...
