@@ -71,7 +71,7 @@ func (s *Store) Get(ctx context.Context, key string) (objstore.Object, error) {
 	return s.GetIfChanged(ctx, key, objstore.Version{})
 }
 
-// GetIfChanged implements objstore.Store. A body that breaks off is fetched again.
+// GetIfChanged implements objstore.Store. A body that breaks off is fetched again, and Content-Encoding gzip is undone.
 func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Version) (objstore.Object, error) {
 	name, err := s.name(key)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Vers
 		if err != nil {
 			return objstore.Object{}, s.explain(reading, key, err)
 		}
-		o, err := readObject(out)
+		o, err := readObject(key, out)
 		if err == nil {
 			return o, nil
 		}
@@ -98,8 +98,15 @@ func (s *Store) GetIfChanged(ctx context.Context, key string, held objstore.Vers
 
 var errTooLarge = fmt.Errorf("larger than %d bytes", maxBody)
 
-func readObject(out *awss3.GetObjectOutput) (objstore.Object, error) {
+func readObject(key string, out *awss3.GetObjectOutput) (objstore.Object, error) {
 	defer func() { _ = out.Body.Close() }()
+	if isCompressed(key, out) {
+		body, err := newPlain(out.Body)
+		if err != nil {
+			return objstore.Object{}, err
+		}
+		out.Body, out.ContentLength = body, nil
+	}
 	body, err := readBody(out)
 	if err != nil {
 		return objstore.Object{}, err

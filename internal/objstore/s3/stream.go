@@ -23,8 +23,8 @@ func (s *Store) Endpoint() string { return aws.ToString(s.client.Options().BaseE
 // Stream opens an object for a reader that may keep a copy: whoever gives the ETag of a copy that is still current gets
 // objstore.ErrUnchanged and no bytes, anybody else the body, to be closed, with its ETag. An empty etag never matches.
 //
-// Unlike Get it holds no body in memory, undoes Content-Encoding gzip, and finds the bucket's region where the client
-// has another. A connection that is cut within the body is taken up at that byte, as long as the object is the same.
+// Unlike Get it holds no body in memory, and finds the bucket's region where the client has another. A connection that
+// is cut within the body is taken up at that byte, as long as the object is the same.
 func (s *Store) Stream(ctx context.Context, key, etag string) (io.ReadCloser, string, error) {
 	name, err := s.name(key)
 	if err != nil {
@@ -50,12 +50,16 @@ func (s *Store) Stream(ctx context.Context, key, etag string) (io.ReadCloser, st
 			return rest.Body, nil
 		},
 	}
-	if aws.ToString(out.ContentEncoding) == "gzip" && !isArchive(key) {
+	if isCompressed(key, out) {
 		if body, err = newPlain(body); err != nil {
 			return nil, "", fmt.Errorf("reading %s: %w", s.url(key), err)
 		}
 	}
 	return body, aws.ToString(out.ETag), nil
+}
+
+func isCompressed(key string, out *awss3.GetObjectOutput) bool {
+	return aws.ToString(out.ContentEncoding) == "gzip" && !isArchive(key)
 }
 
 // isArchive tells whether a key names something that is gzip by nature. Some tools set the header Content-Encoding from

@@ -141,6 +141,11 @@ func TestStreamDeliversWhatWasMeant(t *testing.T) {
 			if c.gets.Load() != tt.gets {
 				t.Errorf("%d requests, want %d", c.gets.Load(), tt.gets)
 			}
+			if tt.region == "" {
+				if o, err := store.Get(t.Context(), tt.key); err != nil || !bytes.Equal(o.Body, want) {
+					t.Errorf("Get reads %d bytes, %v", len(o.Body), err)
+				}
+			}
 			if _, _, err := store.Stream(t.Context(), tt.key, etag); !errors.Is(err, objstore.ErrUnchanged) {
 				t.Errorf("asked again with its ETag: %v, want unchanged", err)
 			}
