@@ -266,9 +266,9 @@ func (ix Index) merge(entries []Entry) (next Index, verdicts []error, err error)
 	if err != nil {
 		return Index{}, nil, err
 	}
-	yanked := map[[2]string]bool{}
+	buried := map[[2]string]Tombstone{}
 	for _, t := range dead {
-		yanked[[2]string{t.Name, t.Version}] = true
+		buried[[2]string{t.Name, t.Version}] = t
 	}
 	byChart := map[string][]int{}
 	for i, e := range entries {
@@ -287,9 +287,10 @@ func (ix Index) merge(entries []Entry) (next Index, verdicts []error, err error)
 		}
 		for _, i := range byChart[name] {
 			e := entries[i]
+			tombstone, isBuried := buried[[2]string{e.Name, e.Version}]
 			switch there, ok := digests[e.Version]; {
-			case yanked[[2]string{e.Name, e.Version}]:
-				verdicts[i] = wasYanked(e)
+			case isBuried:
+				verdicts[i] = tombstone.refusal()
 			case ok && there == e.Digest:
 				verdicts[i] = objstore.ErrUnchanged
 			case ok:
@@ -321,12 +322,6 @@ func occupied(p Package, there []byte) error {
 	return problem.New(problem.Conflict, "change the name or the version of one of the two charts in its Chart.yaml",
 		"chart %s %s and chart %s %s, which is published, are both archived as %s",
 		p.Name, p.Version, other.Name, other.Version, p.Filename())
-}
-
-func wasYanked(e Entry) error {
-	return problem.New(problem.Conflict,
-		"raise the version in Chart.yaml, or take the yank back: pinnace yank --undo "+e.Name+" "+e.Version,
-		"chart %s %s was yanked", e.Name, e.Version)
 }
 
 func joinList(entries []Entry) json.RawMessage {

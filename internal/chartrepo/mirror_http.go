@@ -116,7 +116,11 @@ func (s httpSource) get(ctx context.Context, u *url.URL, limit int64, encoding s
 		if e, ok := errors.AsType[*url.Error](err); ok { // it would show the URL of a redirect, signature and all
 			err = e.Err
 		}
-		return nil, fmt.Errorf("reading %s: %w", withoutQuery(u), err)
+		if _, ok := errors.AsType[*problem.Error](err); ok {
+			return nil, fmt.Errorf("reading %s: %w", withoutQuery(u), err)
+		}
+		return nil, problem.New(problem.Failed, "check the URL, the network and the proxy",
+			"reading %s: %w", withoutQuery(u), err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := refusal(resp.StatusCode); err != nil {
@@ -145,7 +149,8 @@ func refusal(status int) error {
 		return problem.New(problem.Denied, "give --username and --password-file, or check what that user may read",
 			"the server answers %d %s", status, http.StatusText(status))
 	default:
-		return fmt.Errorf("the server answers %d %s", status, http.StatusText(status))
+		return problem.New(problem.Failed, "check the URL, or try again later",
+			"the server answers %d %s", status, http.StatusText(status))
 	}
 }
 

@@ -133,7 +133,11 @@ func open(archive []byte) (Package, *chart.Chart, error) {
 	}
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
-		return Package{}, nil, problem.New(problem.Usage, archiveHint, "opening chart archive: %s", oneLine(err.Error()))
+		hint := archiveHint
+		if _, ok := errors.AsType[chart.ValidationError](err); ok {
+			hint = "correct its Chart.yaml; " + identityHint
+		}
+		return Package{}, nil, problem.New(problem.Usage, hint, "opening chart archive: %s", oneLine(err.Error()))
 	}
 	p := Package{
 		Name: c.Metadata.Name, Version: c.Metadata.Version, AppVersion: c.Metadata.AppVersion,
@@ -145,6 +149,8 @@ func open(archive []byte) (Package, *chart.Chart, error) {
 	return p, c, nil
 }
 
+const identityHint = "a name looks like web-app, a version like 1.2.3"
+
 func loadFolder(path string) (*chart.Chart, error) {
 	chartfile := filepath.Join(path, chartutil.ChartfileName)
 	if !isChart(path) {
@@ -155,7 +161,7 @@ func loadFolder(path string) (*chart.Chart, error) {
 	if err != nil {
 		hint := "correct the file named above, in " + path
 		if _, ok := errors.AsType[chart.ValidationError](err); ok {
-			hint = "correct " + chartfile + "; a version looks like 1.2.3"
+			hint = "correct " + chartfile + "; " + identityHint
 		}
 		return nil, problem.New(problem.Usage, hint, "reading chart %s: %w", path, err)
 	}

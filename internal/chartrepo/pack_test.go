@@ -141,7 +141,7 @@ func TestPackRefuses(t *testing.T) {
 		"broken Chart.yaml": {
 			map[string]string{"Chart.yaml": "name: [\n"}, problem.Usage, "Chart.yaml", "correct the file",
 		},
-		"bad version": {chartYAML("app", "one"), problem.Usage, "version", "Chart.yaml; a version looks like"},
+		"bad version": {chartYAML("app", "one"), problem.Usage, "version", "Chart.yaml; a name looks like web-app, a version like 1.2.3"},
 		"no version":  {chartYAML("app", ""), problem.Usage, "version is required", "Chart.yaml"},
 		"bad name":    {chartYAML("../app", "1.0.0"), problem.Usage, "name", "Chart.yaml"},
 		"broken values": {

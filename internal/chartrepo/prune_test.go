@@ -107,7 +107,7 @@ func TestApplyPrune(t *testing.T) {
 		t.Errorf("objects (-want +got):\n%s", diff)
 	}
 	_, err = r.Publish(t.Context(), open(t, "app", "1.0.0", ""))
-	wantProblem(t, err, problem.Conflict, "yanked", "raise the version")
+	wantProblem(t, err, problem.Conflict, "removed for good", "raise the version")
 	if err := r.Unyank(t.Context(), "app", "1.0.0"); problem.KindOf(err) != problem.Conflict {
 		t.Errorf("a pruned version comes back: %v", err)
 	}
@@ -232,5 +232,32 @@ func TestPruneKeepsASharedArchive(t *testing.T) {
 	}
 	if got := keys(t, s); len(got) != 2 {
 		t.Errorf("objects %q", got)
+	}
+}
+
+// A pruned version is published again, as by a pipeline that is repeated: it stays away, and the refusal does not
+// promise what an undo cannot do. The archive that came first is found, and goes with the same prune.
+func TestPrunedVersionIsPublishedAgain(t *testing.T) {
+	s := mem.New()
+	r := aged(t, s, "app 1.0.0", "app 2.0.0")
+	rules := chartrepo.PruneOptions{Keep: 1}
+	plan, err := r.PlanPrune(t.Context(), rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.ApplyPrune(t.Context(), rules, plan.Token); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Publish(t.Context(), pack(t, chartYAML("app", "1.0.0")))
+	wantProblem(t, err, problem.Conflict, "app 1.0.0 was removed for good", "new version")
+	report, err := r.Verify(t.Context(), chartrepo.VerifyOptions{})
+	if err != nil || len(report.Findings) != 1 || !strings.Contains(report.Findings[0].Detail, "apply the prune again") {
+		t.Fatalf("%+v, %v", report.Findings, err)
+	}
+	if _, err := r.ApplyPrune(t.Context(), rules, plan.Token); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"app-2.0.0.tgz", "index.yaml"}, keys(t, s)); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
 	}
 }

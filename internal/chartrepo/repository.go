@@ -181,7 +181,7 @@ func (r *Repository) get(ctx context.Context, key string) (objstore.Object, erro
 }
 
 func (r *Repository) unreadable(err error) error {
-	return problem.New(problem.Failed, "bring back an earlier version of the object; nothing was changed",
+	return problem.New(problem.Failed, "bring back an earlier version of the object; it was left as it is",
 		"reading %s/%s: %w", r.base(), indexKey, err)
 }
 

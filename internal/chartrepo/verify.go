@@ -193,7 +193,8 @@ func (v *verifier) lookForLeftovers(objects listing, named map[string]bool, tomb
 		switch {
 		case named[key] || v.young(info.Modified):
 		case isYanked && t.Entry == nil:
-			v.find(Leftover, t.Name, t.Version, key, "a prune was interrupted: apply it again ("+t.Reason+")")
+			v.find(Leftover, t.Name, t.Version, key,
+				"it was removed and its archive is there: apply the prune again ("+t.Reason+")")
 		case isArchive(key) && !isYanked:
 			v.find(Orphan, "", "", key, "no entry names it: publish it again, or run reindex")
 		case strings.HasPrefix(key, pendingPrefix):

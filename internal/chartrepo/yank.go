@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
@@ -236,8 +237,18 @@ func (r *Repository) buried(ctx context.Context, t Tombstone) (Entry, error) {
 	return e, nil
 }
 
+// refusal says why the version cannot be published.
+func (t Tombstone) refusal() error {
+	if t.Entry == nil {
+		return removed(t)
+	}
+	return problem.New(problem.Conflict, fmt.Sprintf(
+		"raise the version in Chart.yaml, or take the yank back: pinnace yank --undo %s %s --repo REPO", t.Name, t.Version),
+		"chart %s %s was yanked", t.Name, t.Version)
+}
+
 func removed(t Tombstone) error {
-	return problem.New(problem.Conflict, "publish it under a new version",
+	return problem.New(problem.Conflict, "publish it under a new version: raise the version in Chart.yaml",
 		"chart %s %s was removed for good", t.Name, t.Version)
 }
 
@@ -271,8 +282,8 @@ func (r *Repository) Deprecate(ctx context.Context, name, version string, undo b
 }
 
 func (r *Repository) noSuch(name, version string) error {
-	return problem.New(problem.Usage, "look which charts and versions the repository has",
-		"%s has no chart %s %s", r.base(), name, version)
+	return problem.New(problem.Usage, "look which charts and versions it has: pinnace ls --repo "+r.base(),
+		"%s has no chart %s", r.base(), strings.TrimSpace(name+" "+version))
 }
 
 // wrap adds what was being done to an error, if there is one.

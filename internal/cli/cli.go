@@ -44,7 +44,7 @@ func Main(ctx context.Context, args []string, streams Streams, getenv func(strin
 	started := false
 	root := a.root(&started)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -56,14 +56,14 @@ func Main(ctx context.Context, args []string, streams Streams, getenv func(strin
 		return int(exit)
 	}
 	if !started { // cobra refused the command line before any verb ran
-		err = problem.New(problem.Usage, "run `pinnace help` to see the verbs and their flags", "%w", err)
+		err = problem.New(problem.Usage, "run `"+cmd.CommandPath()+" --help` to see what it takes", "%w", err)
 	}
 	printError(streams.Err, err)
 	return int(problem.KindOf(err))
 }
 
 func printError(w io.Writer, err error) {
-	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", " ")
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 	_, _ = fmt.Fprintf(w, "pinnace: error: %s\n", text)
 	if hint := problem.HintOf(err); hint != "" {
 		_, _ = fmt.Fprintf(w, "hint: %s\n", hint)

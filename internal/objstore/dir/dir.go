@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pinnace-dev/pinnace/internal/durable"
 	"github.com/pinnace-dev/pinnace/internal/objstore"
@@ -203,6 +204,10 @@ func explain(doing string, err error) error {
 		return fmt.Errorf("%s: %w: %w", doing, objstore.ErrExists, err)
 	case errors.Is(err, fs.ErrPermission):
 		return problem.New(problem.Denied, "check who owns the folder and its mode", "%s: %w", doing, err)
+	case errors.Is(err, syscall.EROFS):
+		return problem.New(problem.Denied, "the folder's file system is mounted read-only", "%s: %w", doing, err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return problem.New(problem.Failed, "make room on the disk, then do it again", "%s: %w", doing, err)
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}

@@ -97,3 +97,21 @@ func wantNoTemporaryFiles(t *testing.T, root string) {
 		t.Error(err)
 	}
 }
+
+func TestHints(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		kind problem.Kind
+		hint string
+	}{
+		{syscall.ENOSPC, problem.Failed, "make room"},
+		{syscall.EDQUOT, problem.Failed, "make room"},
+		{syscall.EROFS, problem.Denied, "read-only"},
+		{syscall.EACCES, problem.Denied, "mode"},
+	} {
+		err := dir.Explain("writing", &fs.PathError{Op: "write", Path: "/charts/index.yaml", Err: test.err})
+		if problem.KindOf(err) != test.kind || !strings.Contains(problem.HintOf(err), test.hint) {
+			t.Errorf("%v: kind %d, hint %q", err, problem.KindOf(err), problem.HintOf(err))
+		}
+	}
+}
