@@ -31,6 +31,9 @@ type Config struct {
 	HTTPClient aws.HTTPClient      // nil is the SDK's own
 	Log        *slog.Logger        // nil discards
 	OnChange   func(delivery.Change)
+	// Listen opens the addresses of the loopback sink and of the status; nil is TCP. The loopback sink serves on loopback
+	// addresses alone, whoever opened them.
+	Listen opener
 
 	Environ               []string // for the workload that the agent runs, as os.Environ gives it
 	Stdin, Stdout, Stderr *os.File // of that workload
@@ -40,6 +43,8 @@ type Config struct {
 	Now  func() time.Time                                 // nil is time.Now; it should go with Wait
 }
 
+type opener = func(ctx context.Context, address string) (net.Listener, error)
+
 // Agent is ready to deliver.
 type Agent struct {
 	settings settings.Settings
@@ -47,6 +52,7 @@ type Agent struct {
 	meter    *callmeter.Meter
 	loopback *loopback.Sink // nil when nothing is served
 	process  *process.Sink  // nil when there is none
+	open     opener         // nil is TCP
 	now      func() time.Time
 }
 
@@ -56,7 +62,7 @@ func New(ctx context.Context, c Config) (*Agent, error) {
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
-	a := &Agent{settings: c.Settings, meter: callmeter.New(c.Now), now: c.Now}
+	a := &Agent{settings: c.Settings, meter: callmeter.New(c.Now), open: c.Listen, now: c.Now}
 	feeds, err := newFeeds(ctx, c, a.meter)
 	if err != nil {
 		return nil, err
@@ -109,7 +115,7 @@ func (a *Agent) listen(ctx context.Context) ([]func(context.Context) error, erro
 		return nil, err
 	}
 	if s := a.settings.Status; s != nil {
-		l, err := observe.Listen(ctx, s.Address)
+		l, err := a.openOr(observe.Listen)(ctx, s.Address)
 		if err != nil {
 			return fail(err)
 		}
@@ -117,13 +123,20 @@ func (a *Agent) listen(ctx context.Context) ([]func(context.Context) error, erro
 		serve = append(serve, func(ctx context.Context) error { return observe.Serve(ctx, l, a.Handler()) })
 	}
 	if s := a.settings.Loopback; s != nil {
-		l, err := loopback.Listen(ctx, s.Address)
+		l, err := a.openOr(loopback.Listen)(ctx, s.Address)
 		if err != nil {
 			return fail(err)
 		}
 		serve = append(serve, func(ctx context.Context) error { return a.loopback.Serve(ctx, l) })
 	}
 	return serve, nil
+}
+
+func (a *Agent) openOr(own opener) opener {
+	if a.open != nil {
+		return a.open
+	}
+	return own
 }
 
 // Handler answers /healthz, /readyz, /status and /metrics: see observe.Handler.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/agent/settings"
 	"github.com/pinnace-dev/pinnace/internal/problem"
@@ -21,6 +22,9 @@ type Program struct {
 	Stdin   *os.File  // of that workload
 	Stdout  io.Writer // results, and what the workload writes
 	Stderr  io.Writer // logs, as JSON, errors, and what the workload writes
+
+	Wait func(ctx context.Context, d time.Duration) error // see Config
+	Now  func() time.Time                                 // likewise
 }
 
 // verbs by their names. Each takes its own flags.

@@ -26,7 +26,7 @@ func run(ctx context.Context, p Program, args []string) error {
 
 // config is that of an agent in these surroundings.
 func (p Program) config(s settings.Settings) Config {
-	c := Config{Settings: s, Getenv: p.Getenv, Environ: p.Environ, Stdin: p.Stdin}
+	c := Config{Settings: s, Getenv: p.Getenv, Environ: p.Environ, Stdin: p.Stdin, Wait: p.Wait, Now: p.Now}
 	c.Stdout, _ = p.Stdout.(*os.File)
 	c.Stderr, _ = p.Stderr.(*os.File)
 	return c

@@ -25,6 +25,10 @@ const (
 	leastBudget  = 60
 )
 
+// spreadPart is the part of the poll interval, as its divisor, over which the polls of a fleet that was started at once
+// are spread. AppConfig is asked to allow for it.
+const spreadPart = 2
+
 // newFeeds makes a feed of each group of items.
 func newFeeds(ctx context.Context, c Config, meter *callmeter.Meter) ([]delivery.Feed, error) {
 	own, err := workload.Config(ctx, workload.Options{
@@ -46,7 +50,8 @@ func newFeeds(ctx context.Context, c Config, meter *callmeter.Meter) ([]delivery
 			return nil, err
 		}
 		feed := delivery.Feed{
-			Name: g.Name(), Source: &explained{Source: source, cfg: cfg}, Interval: c.Settings.PollInterval,
+			Name: g.Name(), Source: &explained{Source: source, cfg: cfg},
+			Interval: c.Settings.PollInterval, Spread: c.Settings.PollInterval / spreadPart,
 		}
 		for _, item := range g.Items {
 			feed.Items = append(feed.Items, delivery.Want{Item: item.Name, Optional: item.Optional, MaxAge: item.MaxAge})
@@ -107,7 +112,8 @@ func newSource(cfg aws.Config, c Config, g settings.Group) (delivery.Source, err
 	}
 	return appconfig.New(cfg, appconfig.Config{
 		Application: names[0], Environment: names[1], Profile: names[2], Items: items,
-		PollInterval: c.Settings.PollInterval, Resolver: secretsmanager.New(cfg, c.Now), Now: c.Now,
+		PollInterval: max(appconfig.MinPollInterval, c.Settings.PollInterval/spreadPart),
+		Resolver:     secretsmanager.New(cfg, c.Now), Now: c.Now,
 		Verbatim: g.Verbatim,
 	})
 }

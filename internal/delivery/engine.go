@@ -210,10 +210,7 @@ func (e *Engine) fetch(ctx context.Context, f *feed) (until time.Duration, err e
 	f.failures = 0
 	e.log().DebugContext(ctx, "source answered", slog.Bool("unchanged", answer.Unchanged),
 		slog.String("fingerprint", e.print), slog.String("source", f.Name))
-	if until = answer.After; until <= 0 {
-		until = f.interval()
-	}
-	until += e.jitter(until)
+	until = e.regular(f, answer.After)
 	f.due = e.now().Add(until)
 	return until, nil
 }
@@ -395,11 +392,16 @@ func (e *Engine) jitter(d time.Duration) time.Duration {
 	return time.Duration(e.rand() * float64(min(d/20, maxJitter)))
 }
 
-func (f *feed) interval() time.Duration {
-	if f.Interval > 0 {
-		return f.Interval
+// regular is the time until the next poll after a good one: the interval, or what the server asks for if that is more.
+func (e *Engine) regular(f *feed, after time.Duration) time.Duration {
+	d := f.Interval
+	if first := f.polls-f.lost == 1; first {
+		d -= time.Duration(e.rand() * float64(f.Spread))
 	}
-	return defaultInterval
+	if d = max(d, after); d <= 0 {
+		d = defaultInterval
+	}
+	return d + e.jitter(d)
 }
 
 func (e *Engine) log() *slog.Logger {

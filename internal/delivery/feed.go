@@ -13,8 +13,12 @@ type Feed struct {
 	Source Source
 	// Items are those that the workload wants. None means whatever the source gives, and that it must give something.
 	Items []Want
-	// Interval is the time between two polls when the source names none; 30 s when zero.
+	// Interval is the time between two polls; the source may ask for more. When zero it is what the source says, else
+	// 30 s.
 	Interval time.Duration
+	// Spread is by how much, at most, the second poll comes early, at random: a fleet that was started in one instant
+	// then does not poll in one instant for ever. It is less than Interval.
+	Spread time.Duration
 }
 
 // Want is an item and how much the workload depends on it.

@@ -237,3 +237,48 @@ func TestStatusAsJSON(t *testing.T) {
 	}
 	secrettest.Find(t, string(data), canary)
 }
+
+// The second poll comes early by a random part of Spread, not before the source allows, and the third an interval later.
+func TestSpread(t *testing.T) {
+	for name, test := range map[string]struct {
+		rand   float64
+		after  time.Duration
+		second time.Duration
+	}{
+		"at most":           {1, 0, 15*time.Second + 500*time.Millisecond},
+		"somewhat":          {0.5, 0, 22*time.Second + 750*time.Millisecond},
+		"not at all":        {0, 0, 30 * time.Second},
+		"the source's word": {1, 20 * time.Second, 20*time.Second + 500*time.Millisecond},
+		"longer":            {1, time.Minute, time.Minute + 500*time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				one := deliverytest.Snapshot(t, "1", map[string]string{"key": "one"})
+				source := deliverytest.NewSource(changed(one, test.after), deliverytest.Step{
+					Answer: delivery.Answer{Unchanged: true, After: test.after},
+				})
+				run(t, &delivery.Engine{
+					Feeds: []delivery.Feed{{Name: "f", Source: source, Interval: 30 * time.Second, Spread: 15 * time.Second}},
+					Rand:  func() float64 { return test.rand },
+				})
+				pass(test.second - time.Millisecond)
+				if got := source.Calls(); got != 1 {
+					t.Errorf("%d polls before %v", got, test.second)
+				}
+				pass(time.Millisecond)
+				if got := source.Calls(); got != 2 {
+					t.Errorf("%d polls at %v", got, test.second)
+				}
+				third := max(30*time.Second, test.after) + time.Duration(test.rand*float64(500*time.Millisecond))
+				pass(third - time.Millisecond)
+				if got := source.Calls(); got != 2 {
+					t.Errorf("%d polls before another %v", got, third)
+				}
+				pass(time.Millisecond)
+				if got := source.Calls(); got != 3 {
+					t.Errorf("%d polls after another %v", got, third)
+				}
+			})
+		})
+	}
+}

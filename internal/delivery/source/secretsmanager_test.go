@@ -231,7 +231,8 @@ func TestSecretsThroughFaults(t *testing.T) {
 		fault localaws.Fault
 		text  string // of the failure; empty when there is none
 	}{
-		"batch throttled":         {localaws.Throttle(getBatch, 1), "ThrottlingException"},
+		"batch throttled":         {localaws.Throttle(getBatch, 1), ""},
+		"throttled":               {localaws.Throttle("secretsmanager:*", 2), "ThrottlingException"},
 		"batch down":              {localaws.Unavailable(getBatch, 1), "item a: reading secret a"},
 		"reply of batch lost":     {localaws.LoseReply(getBatch, 1), "no answer from 127.0.0.1"},
 		"credentials expired":     {localaws.ExpiredToken("secretsmanager:*", 3), "expired"},

@@ -58,7 +58,8 @@ type Config struct {
 	// Verbatim does not look for references. It is for a profile that is located at secretsmanager://, whose document is
 	// a secret: what stands in a secret is delivered as it is, and whoever writes it does not reach for another.
 	Verbatim bool
-	// PollInterval is asked of the server, which may answer with a longer one; 15 s to 24 h, 30 s when zero.
+	// PollInterval is the shortest that is asked of the server, which may answer with a longer one; 15 s to 24 h, 30 s
+	// when zero.
 	PollInterval time.Duration
 	// Resolver resolves the references in strings. Nil refuses them.
 	Resolver Resolver

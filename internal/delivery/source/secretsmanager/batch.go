@@ -19,14 +19,15 @@ import (
 
 const (
 	maxBatch  = 20        // secrets in one BatchGetSecretValue
-	unbatched = time.Hour // before a call that was denied is tried again
+	unbatched = time.Hour // before a call that was denied or throttled is tried again
 )
 
 // batches reads what BatchGetSecretValue can: current versions, where there are two or more. What it leaves out, for
 // whatever reason, is to be read one by one, unless down says that the service is in trouble.
 //
 // The call needs a permission of its own, beside GetSecretValue on each secret. A role without it is not wrong: that is
-// remembered, and the call spared, for an hour.
+// remembered, and the call spared, for an hour. So it is when the call is throttled: an account may make 100 a second
+// of it, which a large fleet uses up, and 10,000 of GetSecretValue.
 func (r *reader) batches(ctx context.Context, keys []read, out outcome) (down error) {
 	var ids []string
 	for _, key := range keys {
@@ -42,9 +43,10 @@ func (r *reader) batches(ctx context.Context, keys []read, out outcome) (down er
 		switch {
 		case err == nil:
 			r.takeBatch(ctx, chunk, answer, out)
-		case systemic(err), status(err) >= http.StatusInternalServerError:
+		case unheard(err), status(err) >= http.StatusInternalServerError:
 			return err
-		case strings.HasPrefix(awserr.Code(err), "AccessDenied"), awserr.Code(err) == "UnknownOperationException":
+		case throttled(err), strings.HasPrefix(awserr.Code(err), "AccessDenied"),
+			awserr.Code(err) == "UnknownOperationException":
 			r.unbatch = r.now().Add(unbatched)
 		}
 	}

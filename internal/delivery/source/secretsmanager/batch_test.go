@@ -124,6 +124,29 @@ func TestBatchInvalid(t *testing.T) {
 	}
 }
 
+// A batch that is throttled is read one by one, since that has a quota of its own, and batches are spared for an hour.
+func TestBatchThrottled(t *testing.T) {
+	items, _ := many(3)
+	s, source, now := openSource(t, anySecret, items...)
+	s.batch = func([]string) (int, map[string]any) {
+		return refusing("ThrottlingException", "Rate exceeded")(request{})
+	}
+	for range 2 {
+		if got := len(get(t, source).Failed); got != 0 {
+			t.Errorf("%d failed", got)
+		}
+	}
+	if len(s.batches) != 1 || len(s.requests) != 6 {
+		t.Errorf("%d batches, %d reads", len(s.batches), len(s.requests))
+	}
+	s.batch, s.requests = nil, nil
+	*now = now.Add(time.Hour)
+	get(t, source)
+	if len(s.batches) != 2 || len(s.requests) != 0 {
+		t.Errorf("an hour later: %d batches, %d reads", len(s.batches), len(s.requests))
+	}
+}
+
 // A service in trouble keeps what there is, and is left alone.
 func TestThrottled(t *testing.T) {
 	throttle := refusing("ThrottlingException", "Rate exceeded")
@@ -131,7 +154,7 @@ func TestThrottled(t *testing.T) {
 		stage   string
 		batches int
 		reads   int
-	}{"in a batch": {"", 1, 0}, "one by one": {"blue", 0, 1}} {
+	}{"in a batch": {"", 1, 1}, "one by one": {"blue", 0, 1}} {
 		t.Run(name, func(t *testing.T) {
 			items, _ := many(5)
 			for i := range items {

@@ -158,11 +158,17 @@ func newHeld(text *string, binary []byte, version *string, about delivery.About)
 	return h
 }
 
-// systemic says that a failure is not about one secret: no answer came, there are no credentials to ask with, or the
-// service throttles. The next secret would fare the same.
-func systemic(err error) bool {
-	code := awserr.Code(err)
-	if code == "" {
+// systemic says that a failure is not about one secret. The next secret would fare the same.
+func systemic(err error) bool { return unheard(err) || throttled(err) }
+
+func throttled(err error) bool {
+	_, is := retry.DefaultThrottleErrorCodes[awserr.Code(err)]
+	return is
+}
+
+// unheard says that the service did not answer: nobody did, or there are no credentials to ask with.
+func unheard(err error) bool {
+	if awserr.Code(err) == "" {
 		return true
 	}
 	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
@@ -171,8 +177,7 @@ func systemic(err error) bool {
 		}
 	}
 	_, classified := errors.AsType[*problem.Error](err) // by what provides the credentials
-	_, throttled := retry.DefaultThrottleErrorCodes[code]
-	return classified || throttled
+	return classified
 }
 
 // member picks a member of the JSON object that a secret is; the whole secret when name is empty.
