@@ -139,7 +139,7 @@ func (a *app) newScan(baseline string) (*scan, error) {
 	if baseline != "" {
 		b, err := readBaseline(baseline)
 		if err != nil {
-			return nil, problem.New(problem.Usage, "name an existing baseline", "%w", err)
+			return nil, err
 		}
 		s.always = &b
 	}
@@ -334,7 +334,7 @@ func baselineOf(path, named string) string {
 func readBaseline(file string) (leakscan.Baseline, error) {
 	body, err := os.ReadFile(file)
 	if err != nil {
-		return leakscan.Baseline{}, fmt.Errorf("reading baseline: %w", err)
+		return leakscan.Baseline{}, problem.New(problem.Usage, "name an existing baseline", "reading baseline: %w", err)
 	}
 	return leakscan.ParseBaseline(file, body)
 }
