@@ -351,7 +351,7 @@ func TestRefuses(t *testing.T) {
 		{[]string{out, "-name=x", "-binary", text}, problem.Refused, "is no program for Linux"},
 		{[]string{out, "-name=x", "-binary", files[1]}, problem.Refused, "is for EM_386"},
 		{[]string{out, "-name=x", "-binary", files[0], "-binary", files[0]}, problem.Usage, "two programs are for linux/amd64"},
-		{[]string{out, "-name=x", "-ref=A B", "-binary", files[0]}, problem.Usage, "-ref: "},
+		{[]string{out, "-name=x", "-ref=A B", "-binary", files[0]}, problem.Usage, "-ref or -push: "},
 		{[]string{"-layout", dir, "-name=x", "-binary", files[0]}, problem.Usage, "is no empty folder"},
 	} {
 		err := run(context.Background(), test.args, noEnv, io.Discard)

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -134,6 +136,11 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (options,
 func (o options) check() error {
 	if o.output.layout == "" && o.output.archive == "" && o.output.push == "" {
 		return problem.New(problem.Usage, hint, "there is nowhere to write to: no -layout, -archive or -push")
+	}
+	for _, ref := range []string{o.output.ref, o.output.push} {
+		if _, err := name.ParseReference(ref); ref != "" && err != nil {
+			return problem.New(problem.Usage, "write it as example.com/agent:1.0.0", "-ref or -push: %w", err)
+		}
 	}
 	if n := o.meta.name; n == "" || n != filepath.Base(n) || strings.HasPrefix(n, ".") {
 		return problem.New(problem.Usage, "give -name", "%q cannot be the name of the program", n)

@@ -66,7 +66,7 @@ func (o output) names() (map[string]string, error) {
 	}
 	ref, err := name.ParseReference(o.ref)
 	if err != nil {
-		return nil, problem.New(problem.Usage, "write it as example.com/agent:1.0.0", "-ref: %w", err)
+		return nil, err
 	}
 	return map[string]string{
 		"io.containerd.image.name": ref.Name(), "org.opencontainers.image.ref.name": ref.Identifier(),
@@ -121,7 +121,7 @@ func tarFolder(w io.Writer, dir string) error {
 func pushTo(ctx context.Context, to string, index v1.ImageIndex) error {
 	ref, err := name.ParseReference(to)
 	if err != nil {
-		return problem.New(problem.Usage, "write it as example.com/agent:1.0.0", "-push: %w", err)
+		return err
 	}
 	err = remote.WriteIndex(ref, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
 	if err != nil {
