@@ -97,8 +97,8 @@ type listedVersion struct {
 
 func ofEntry(e chartrepo.Entry) listedVersion {
 	v := listedVersion{
-		Name: e.Name, Version: e.Version, AppVersion: e.AppVersion, Description: e.Description, Digest: e.Digest,
-		URLs: e.URLs, Deprecated: e.Deprecated,
+		Name: e.Name, Version: e.Version, AppVersion: e.AppVersion, Description: e.Description,
+		Digest: digestText(e.Digest), URLs: e.URLs, Deprecated: e.Deprecated,
 	}
 	if !e.Created.IsZero() {
 		v.Created = e.Created.UTC().Format(rfc3339)
@@ -108,7 +108,7 @@ func ofEntry(e chartrepo.Entry) listedVersion {
 
 func ofTombstone(t chartrepo.Tombstone) listedVersion {
 	return listedVersion{
-		Name: t.Name, Version: t.Version, Digest: t.Digest, Yanked: t.Entry != nil, Removed: t.Entry == nil,
+		Name: t.Name, Version: t.Version, Digest: digestText(t.Digest), Yanked: t.Entry != nil, Removed: t.Entry == nil,
 		Reason: t.Reason,
 	}
 }
@@ -128,6 +128,14 @@ func (v listedVersion) state() string {
 		words = append(words, "("+v.Reason+")")
 	}
 	return strings.Join(words, " ")
+}
+
+// digestText is a digest as every verb prints it, or nothing for none.
+func digestText(hexadecimal string) string {
+	if hexadecimal == "" {
+		return ""
+	}
+	return "sha256:" + hexadecimal
 }
 
 const rfc3339 = "2006-01-02T15:04:05Z07:00"

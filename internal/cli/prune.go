@@ -68,14 +68,15 @@ type pruned struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Digest  string `json:"digest"`
-	Created string `json:"created,omitempty"`
+	Created string `json:"created,omitempty"` // RFC 3339
 }
 
 func (a *app) printPlan(plan chartrepo.PrunePlan, o pruneOptions) error {
 	if a.output == "json" {
 		list := []pruned{}
 		for _, e := range plan.Delete {
-			list = append(list, pruned{e.Name, e.Version, e.Digest, date(e.Created)})
+			v := ofEntry(e)
+			list = append(list, pruned{v.Name, v.Version, v.Digest, v.Created})
 		}
 		return a.printJSON(map[string]any{"repository": o.ref, "token": plan.Token, "delete": list})
 	}
@@ -99,7 +100,7 @@ func (a *app) printPruned(done chartrepo.Pruned, o pruneOptions) error {
 	if a.output == "json" {
 		list := []pruned{}
 		for _, t := range done.Versions {
-			list = append(list, pruned{Name: t.Name, Version: t.Version, Digest: t.Digest})
+			list = append(list, pruned{Name: t.Name, Version: t.Version, Digest: digestText(t.Digest)})
 		}
 		return a.printJSON(map[string]any{
 			"repository": o.ref, "token": o.apply, "deleted": list, "archives": done.Archives,
