@@ -27,6 +27,9 @@ const (
 	maxUnsignedBody = 1 << 20
 )
 
+// regional are the services that have resources in the one region alone; those of S3 and IAM say theirs themselves.
+var regional = map[string]bool{"appconfig": true, "eks": true, "kms": true, "monitoring": true, "secretsmanager": true}
+
 // ServeHTTP authenticates one request, gives the faults their turn, and hands it to its service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := &api.Call{Request: r, Region: s.cfg.Region, RequestID: rand.Text()}
@@ -138,7 +141,7 @@ func (s *Server) admitSigned(
 	if !credential.Expires.IsZero() && !s.cfg.Now().Before(credential.Expires) {
 		return refuse(service, expiredToken)
 	}
-	if regional := service == "secretsmanager" || service == "appconfig"; regional && signature.Region != s.cfg.Region {
+	if regional[service] && signature.Region != s.cfg.Region {
 		return refuse(service, wrongRegion)
 	}
 	c.Principal, c.AuthType = credential.Principal, "REST-HEADER"
@@ -193,12 +196,17 @@ func guessService(r *http.Request, body []byte) string {
 	switch {
 	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager."):
 		return "secretsmanager"
+	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "TrentService."):
+		return "kms"
 	case r.URL.Path == "/configurationsessions" || r.URL.Path == "/configuration":
 		return "appconfig"
 	case r.Method == http.MethodPost && r.URL.Path == "/" && bytes.Contains(body, []byte("Action=")):
 		form, err := url.ParseQuery(string(body))
-		if err == nil && form.Get("Version") == "2010-05-08" {
+		switch {
+		case err == nil && form.Get("Version") == "2010-05-08":
 			return "iam"
+		case err == nil && form.Get("Version") == "2010-08-01":
+			return "monitoring"
 		}
 		return "sts"
 	}

@@ -62,7 +62,7 @@ func TestFrontRefuses(t *testing.T) {
 		"header and query":   {"GET", "/b/k?X-Amz-Signature=00", "", signedBy(id, "s3"), 400, "<Code>InvalidArgument<"},
 		"version 2 presign":  {"GET", "/b/k?AWSAccessKeyId=a&Expires=1&Signature=x", "", nil, 400, "<Code>InvalidRequest<"},
 		"unknown service":    {"GET", "/", "", signedBy(id, "sqs"), 501, "<Code>NotImplemented<"},
-		"unknown JSON":       {"POST", "/", "{}", append(signedBy(id, "kms"), "Content-Type", "application/x-amz-json-1.1"), 501, `"__type":"NotImplemented"`},
+		"unknown JSON":       {"POST", "/", "{}", append(signedBy(id, "dynamodb"), "Content-Type", "application/x-amz-json-1.1"), 501, `"__type":"NotImplemented"`},
 		"unsigned identity":  {"POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", form, 403, "<Code>MissingAuthenticationToken<"},
 		"unsigned role":      {"POST", "/", "Action=AssumeRole&Version=2011-06-15", form, 403, "<Code>MissingAuthenticationToken<"},
 		"unsigned IAM":       {"POST", "/", "Action=ListRoles&Version=2010-05-08", form, 403, "<Code>MissingAuthenticationToken<"},

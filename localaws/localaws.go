@@ -1,7 +1,8 @@
-// Package localaws is the part of AWS that pinnace touches, on one loopback port: S3, STS with OpenID Connect, the
-// agent of EKS Pod Identity, IAM, Secrets Manager, AppConfig and AppConfigData. It speaks the real protocols to any AWS
-// client, checks every signature and authorises every call by the policies that were put into it. It is made to be as
-// unkind as AWS: what AWS refuses, it refuses, with AWS's own codes; what it does not emulate, it refuses too.
+// Package localaws is the part of AWS that pinnace touches, on one loopback port: S3, STS with OpenID Connect, EKS Pod
+// Identity with its agent, IAM, KMS, Secrets Manager, AppConfig and AppConfigData, and the alarms of CloudWatch. It
+// speaks the real protocols to any AWS client, checks every signature and authorises every call by the policies that
+// were put into it. It is made to be as unkind as AWS: what AWS refuses, it refuses, with AWS's own codes; what it does
+// not emulate, it refuses too.
 //
 // Everything is in memory and gone with the process. It is for tests and demonstrations, not for serving anybody.
 package localaws
@@ -22,7 +23,9 @@ import (
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/appconfig"
+	"github.com/pinnace-dev/pinnace/localaws/internal/cloudwatch"
 	"github.com/pinnace-dev/pinnace/localaws/internal/iam"
+	"github.com/pinnace-dev/pinnace/localaws/internal/kms"
 	"github.com/pinnace-dev/pinnace/localaws/internal/podidentity"
 	"github.com/pinnace-dev/pinnace/localaws/internal/s3"
 	"github.com/pinnace-dev/pinnace/localaws/internal/secretsmanager"
@@ -84,6 +87,12 @@ func New(cfg Config) (*Server, error) {
 		Clock: cfg.Now, Account: cfg.Account, Region: cfg.Region, Rand: cfg.Rand, Log: cfg.Log,
 		RootKey: cfg.AccessKeyID, RootSecret: cfg.SecretAccessKey, InsecureTransport: cfg.InsecureTransport,
 	})
+	keys := kms.New(kms.Config{
+		Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Rand: cfg.Rand, Log: cfg.Log,
+	})
+	alarms := cloudwatch.New(cloudwatch.Config{
+		Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,
+	})
 	secrets := secretsmanager.New(secretsmanager.Config{
 		Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Rand: cfg.Rand, Log: cfg.Log,
 	})
@@ -93,7 +102,10 @@ func New(cfg Config) (*Server, error) {
 	})
 	services := map[string]api.Handler{
 		"iam":            directory,
+		"eks":            podidentity.EKS{Service: pods},
 		"eks-auth":       pods,
+		"kms":            keys,
+		"monitoring":     alarms,
 		"secretsmanager": secrets,
 		"s3": s3.New(s3.Config{
 			Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,

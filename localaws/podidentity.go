@@ -33,3 +33,7 @@ func (s *Server) AssociatePodIdentity(a PodIdentityAssociation) error {
 func (s *Server) DissociatePodIdentity(a PodIdentityAssociation) {
 	s.pods.Dissociate(podidentity.Association(a))
 }
+
+// RegisterCluster says which issuer the tokens of a cluster come from, such as Issuer.URL. Associations that were made
+// by the API of EKS, which knows clusters by name alone, hold for its pods from then on.
+func (s *Server) RegisterCluster(name, issuer string) error { return s.pods.Register(name, issuer) }

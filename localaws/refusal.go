@@ -134,9 +134,9 @@ func refuse(service string, f failure) *api.Error {
 	switch service {
 	case "s3":
 		return api.Errorf(r.s3, r.s3Status, "%s", r.text)
-	case "sts", "iam":
+	case "sts", "iam", "monitoring":
 		return api.Errorf(r.query, http.StatusForbidden, "%s", r.text)
-	case "secretsmanager", "eks-auth":
+	case "secretsmanager", "kms", "eks-auth":
 		return api.Errorf(r.json, http.StatusBadRequest, "%s", r.text)
 	default:
 		return api.Errorf(r.json, http.StatusForbidden, "%s", r.text)

@@ -63,6 +63,9 @@ type Question struct {
 	Resource  string              // ARN, or "*" for an action without one
 	Condition map[string][]string // keys beyond the global ones (aws:PrincipalArn, aws:SourceIp, …), e.g. "s3:if-match"
 	Policy    string              // the resource's own policy document; empty when it has none
+	// Governed makes Policy the gate, as that of a KMS key is: the caller's own policies count only where it allows the
+	// action to the caller's account. Even the root user needs it.
+	Governed bool
 }
 
 // Access decides authorisations. Implementations are safe for concurrent use.
@@ -73,6 +76,21 @@ type Access interface {
 	// AssumeService gives the principal that an AWS service, say appconfig.amazonaws.com, becomes by assuming roleARN,
 	// or an AccessDenied *Error when the role does not exist or its trust policy does not name the service.
 	AssumeService(roleARN, service string) (Principal, *Error)
+}
+
+// KeyUse is what a service asks of KMS on its caller's behalf.
+type KeyUse struct {
+	Action  string            // "kms:Decrypt" or "kms:GenerateDataKey"
+	Key     string            // id, ARN, alias, or ARN of an alias
+	Service string            // who asks, as in kms:ViaService without the region: "secretsmanager"
+	Context map[string]string // the encryption context
+}
+
+// Keys is KMS as the other services use it. Implementations are safe for concurrent use.
+type Keys interface {
+	// Use answers the ARN of the key when c's caller may have it used so and it can be used, else an *Error with the code
+	// AccessDenied, NotFoundException, DisabledException or KMSInvalidStateException.
+	Use(c *Call, u KeyUse) (arn string, err *Error)
 }
 
 // Error is how AWS refuses: a code of the service's model, its HTTP status, and a text. Members are the further members

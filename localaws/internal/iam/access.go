@@ -71,10 +71,14 @@ func (s *Service) addSession(who *subject) {
 // Allow implements api.Access with AWS's precedence within one account: an explicit deny anywhere wins; then an allow
 // of the caller's own policies or of the resource's is enough, within the session policy if there is one. The root user
 // needs no allow; an anonymous caller has only the resource's. A resource policy that names the account, rather than
-// the role, delegates: it grants nothing by itself.
+// the role, delegates: it grants nothing by itself. Where the resource's policy governs, it must do one or the other.
 func (s *Service) Allow(c *api.Call, q api.Question) *api.Error {
 	who := s.subject(c)
-	return s.verdict(c, q, s.refuse(who, q, s.judge(c, who, q, false)))
+	decide := s.refuse
+	if q.Governed {
+		decide = s.refuseGoverned
+	}
+	return s.verdict(c, q, decide(who, q, s.judge(c, who, q, false)))
 }
 
 func (s *Service) verdict(c *api.Call, q api.Question, reason string) *api.Error {
@@ -180,14 +184,15 @@ func (s *Service) AllowAssume(c *api.Call, r Role, tags map[string]string, condi
 	}
 	who := s.subject(c)
 	for _, q.Action = range actions {
-		if err := s.verdict(c, q, s.refuseAssume(who, q, s.judge(c, who, q, true))); err != nil {
+		if err := s.verdict(c, q, s.refuseGoverned(who, q, s.judge(c, who, q, true))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) refuseAssume(who subject, q api.Question, v verdicts) string {
+// refuseGoverned is refuse for a role and a KMS key, whose own policy must allow the action, if only to the account.
+func (s *Service) refuseGoverned(who subject, q api.Question, v verdicts) string {
 	if reason := v.denial(); reason != "" {
 		return reason
 	}

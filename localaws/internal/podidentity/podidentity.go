@@ -3,6 +3,8 @@
 // verified against the keys that the cluster's issuer publishes, the association of its service account names a role,
 // the role's trust policy is asked, and the session has the tags that EKS sets, all of them transitive.
 //
+// EKS is the API by which Terraform and others make associations.
+//
 // Where it differs from AWS, on purpose: the agent answers on the loopback instead of 169.254.170.23, for several
 // clusters at once, and holds no credentials back in a cache; target roles and session policies of associations are not
 // there. The texts of EKS Auth's refusals are ours, its codes and statuses are those of its model.
@@ -11,11 +13,9 @@ package podidentity
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -38,18 +38,6 @@ const (
 	maxName     = 64            // characters of a session's name
 )
 
-// Association gives the pods of one service account a role.
-type Association struct {
-	Cluster        string // its name
-	Issuer         string // URL of the cluster's token issuer
-	Namespace      string
-	ServiceAccount string
-	RoleARN        string
-}
-
-// place is where an association holds; there is one at most.
-type place struct{ issuer, namespace, serviceAccount string }
-
 // Config is what a Service needs. Clock and Directory are required.
 type Config struct {
 	Clock      api.Clock
@@ -66,7 +54,8 @@ type Service struct {
 	keys *oidc.Keyring
 
 	mu           sync.RWMutex
-	associations map[place]Association
+	associations map[place]*association
+	clusters     map[string]string // their names by issuer
 }
 
 var _ api.Handler = (*Service)(nil)
@@ -77,62 +66,14 @@ func New(cfg Config) *Service {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		cfg: cfg, keys: oidc.NewKeyring(cfg.HTTPClient, cfg.Clock), associations: map[place]Association{},
+		cfg: cfg, keys: oidc.NewKeyring(cfg.HTTPClient, cfg.Clock), associations: map[place]*association{},
+		clusters: map[string]string{},
 	}
 }
 
 // Asked says whether a request is for the agent: by its path, and because it is not signed as one for S3 would be.
 func Asked(r *http.Request) bool {
 	return r.URL.Path == Path && !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-")
-}
-
-// Associate makes an association or replaces the one of the same service account. That the role exists and trusts EKS
-// shows when a pod asks, as it does on AWS.
-func (s *Service) Associate(a Association) error {
-	u, err := url.Parse(a.Issuer)
-	if err != nil {
-		return fmt.Errorf("the issuer of cluster %s: %w", a.Cluster, err)
-	}
-	if err := iam.CheckIssuer(u); err != nil {
-		return fmt.Errorf("the issuer of cluster %s: %w", a.Cluster, err)
-	}
-	if a.Cluster == "" || a.Namespace == "" || a.ServiceAccount == "" || a.RoleARN == "" {
-		return errors.New("an association needs a cluster, a namespace, a service account and a role")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.associations[a.place()] = a
-	return nil
-}
-
-// Dissociate removes the association of a service account. Sessions that were made live on.
-func (s *Service) Dissociate(a Association) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.associations, a.place())
-}
-
-func (a Association) place() place {
-	return place{issuer: a.Issuer, namespace: a.Namespace, serviceAccount: a.ServiceAccount}
-}
-
-func (s *Service) find(p place) (Association, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	a, ok := s.associations[p]
-	return a, ok
-}
-
-// knows says whether an issuer is that of a cluster.
-func (s *Service) knows(issuer string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for p := range s.associations {
-		if p.issuer == issuer {
-			return true
-		}
-	}
-	return false
 }
 
 // Action implements api.Handler.
@@ -182,7 +123,7 @@ func (s *Service) assume(c *api.Call) (iam.Credential, *api.Error) {
 	if err != nil {
 		return iam.Credential{}, err
 	}
-	a, ok := s.find(place{pod.issuer, pod.namespace, pod.serviceAccount})
+	a, ok := s.find(pod)
 	if !ok {
 		return iam.Credential{}, api.Errorf("ResourceNotFoundException", http.StatusNotFound,
 			"No association found for service account %s in namespace %s", pod.serviceAccount, pod.namespace)

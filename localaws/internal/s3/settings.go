@@ -74,6 +74,18 @@ func (s *Service) getSetting(r *request) *api.Error {
 
 // putSetting keeps a document as it is. Nothing acts on it: no object expires by a lifecycle rule.
 func (s *Service) putSetting(r *request) *api.Error {
+	if err := r.checkSetting(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	r.bucket.settings[r.subresource] = bytes.Clone(r.Body)
+	s.mu.Unlock()
+	s.write(r, settingPut(r.subresource), nil)
+	return nil
+}
+
+// checkSetting refuses what is not the sub-resource's document. Each that can be put has a rule or a set of tags.
+func (r *request) checkSetting() *api.Error {
 	var in struct {
 		XMLName xml.Name
 		Inner   string `xml:",innerxml"`
@@ -81,13 +93,9 @@ func (s *Service) putSetting(r *request) *api.Error {
 	if err := xml.Unmarshal(r.Body, &in); err != nil || in.XMLName.Local != settings[r.subresource].root {
 		return errMalformedXML()
 	}
-	if strings.TrimSpace(in.Inner) == "" { // every document that can be put has a rule or a set of tags
+	if strings.TrimSpace(in.Inner) == "" {
 		return errMalformedXML()
 	}
-	s.mu.Lock()
-	r.bucket.settings[r.subresource] = bytes.Clone(r.Body)
-	s.mu.Unlock()
-	s.write(r, settingPut(r.subresource), nil)
 	return nil
 }
 
@@ -97,6 +105,90 @@ func settingPut(subresource string) int {
 		return http.StatusNoContent
 	}
 	return http.StatusOK
+}
+
+const (
+	sizeHeader  = "X-Amz-Transition-Default-Minimum-Object-Size"
+	sizeDefault = "all_storage_classes_128K"
+	sizeVaries  = "varies_by_storage_class"
+)
+
+// putLifecycle keeps the rules, and the size that its header says next to them.
+func (s *Service) putLifecycle(r *request) *api.Error {
+	size := r.header(sizeHeader)
+	switch size {
+	case "":
+		size = sizeDefault
+	case sizeDefault, sizeVaries:
+	default:
+		return errInvalidArgument(strings.ToLower(sizeHeader), size, "Invalid transition default minimum object size")
+	}
+	if err := r.checkSetting(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	r.bucket.transitionSize = size
+	s.mu.Unlock()
+	r.w.Header().Set(sizeHeader, size)
+	return s.putSetting(r)
+}
+
+func (s *Service) getLifecycle(r *request) *api.Error {
+	s.mu.RLock()
+	configured, size := r.bucket.settings["lifecycle"] != nil, r.bucket.transitionSize
+	s.mu.RUnlock()
+	if configured {
+		r.w.Header().Set(sizeHeader, size)
+	}
+	return s.getSetting(r)
+}
+
+// loggingXML is what counts of BucketLoggingStatus of the API reference.
+type loggingXML struct {
+	Enabled *struct {
+		TargetBucket string
+		TargetGrants *struct{}
+	} `xml:"LoggingEnabled"`
+}
+
+// putLogging keeps where logs should go, or nothing any more; no log is written. The target must be a bucket in the
+// same region. Whether its policy lets the logging service write is not looked at.
+func (s *Service) putLogging(r *request) *api.Error {
+	var in loggingXML
+	if err := xml.Unmarshal(r.Body, &in); err != nil {
+		return errMalformedXML()
+	}
+	if in.Enabled == nil {
+		s.mu.Lock()
+		delete(r.bucket.settings, "logging")
+		s.mu.Unlock()
+		s.write(r, http.StatusOK, nil)
+		return nil
+	}
+	if err := s.checkLogTarget(r, in.Enabled.TargetBucket, in.Enabled.TargetGrants != nil); err != nil {
+		return err
+	}
+	return s.putSetting(r)
+}
+
+func (s *Service) checkLogTarget(r *request, name string, grants bool) *api.Error {
+	s.mu.RLock()
+	target := s.buckets[name]
+	s.mu.RUnlock()
+	refuse := func(why string) *api.Error {
+		return with(api.Errorf("InvalidTargetBucketForLogging", http.StatusBadRequest, "%s", why),
+			map[string]any{"TargetBucket": name})
+	}
+	switch {
+	case grants:
+		return errNotImplemented(r)
+	case target == nil:
+		return refuse("The target bucket for logging does not exist")
+	case target.region != r.bucket.region:
+		return api.Errorf("CrossLocationLoggingProhibited", http.StatusForbidden,
+			"Cross S3 location logging not allowed.")
+	}
+	return nil
 }
 
 func (s *Service) deleteSetting(r *request) *api.Error {

@@ -34,6 +34,8 @@ type bucket struct {
 	settings     map[string][]byte // XML documents by sub-resource, as they were put
 	uploads      map[string]*upload
 
+	transitionSize string // that the lifecycle configuration was put with
+
 	bytes     gofakes3.Backend
 	objects   []*object      // sorted by key
 	deletions map[string]int // how often a current object was deleted, by key

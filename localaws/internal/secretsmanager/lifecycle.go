@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/awsjson"
 )
 
 const (
@@ -32,7 +33,7 @@ type deleteSecretInput struct {
 type deleteSecretOutput struct {
 	ARN          string
 	Name         string
-	DeletionDate epoch
+	DeletionDate awsjson.Epoch
 }
 
 // deleteSecret starts the recovery window, or forgets the secret at once when forced. Forcing the deletion of what is
@@ -42,7 +43,7 @@ func (s *Service) deleteSecret(c *api.Call, in deleteSecretInput) (any, *api.Err
 	sec, err := s.open(c, "DeleteSecret", in.SecretId, in.conditions())
 	if err != nil && err.Code == "ResourceNotFoundException" && force {
 		_, arn := s.lookup(in.SecretId)
-		return deleteSecretOutput{ARN: arn, Name: in.SecretId, DeletionDate: epoch(s.clock())}, nil
+		return deleteSecretOutput{ARN: arn, Name: in.SecretId, DeletionDate: awsjson.Epoch(s.clock())}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -60,12 +61,12 @@ func (s *Service) deleteSecret(c *api.Call, in deleteSecretInput) (any, *api.Err
 			leastWindow, defaultWindow)
 	case force:
 		delete(s.secrets, sec.name)
-		return deleteSecretOutput{ARN: sec.arn, Name: sec.name, DeletionDate: epoch(s.clock())}, nil
+		return deleteSecretOutput{ARN: sec.arn, Name: sec.name, DeletionDate: awsjson.Epoch(s.clock())}, nil
 	case sec.deleted():
 		return nil, markedForDeletion()
 	}
 	sec.deleteAt = s.clock().Add(time.Duration(window) * day)
-	return deleteSecretOutput{ARN: sec.arn, Name: sec.name, DeletionDate: epoch(sec.deleteAt)}, nil
+	return deleteSecretOutput{ARN: sec.arn, Name: sec.name, DeletionDate: awsjson.Epoch(sec.deleteAt)}, nil
 }
 
 func (in deleteSecretInput) conditions() conditions {

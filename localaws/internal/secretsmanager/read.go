@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/awsjson"
 )
 
 type getSecretValueInput struct {
@@ -18,14 +19,14 @@ type secretValue struct {
 	Name          string
 	VersionId     string
 	VersionStages []string
-	CreatedDate   epoch
+	CreatedDate   awsjson.Epoch
 	value
 }
 
 func newSecretValue(sec *secret, v *version) secretValue {
 	return secretValue{
 		ARN: sec.arn, Name: sec.name, VersionId: v.id, VersionStages: slices.Clone(v.stages),
-		CreatedDate: epoch(v.created), value: v.value,
+		CreatedDate: awsjson.Epoch(v.created), value: v.value,
 	}
 }
 
@@ -114,7 +115,7 @@ func (s *Service) batchGetSecretValue(c *api.Call, in batchGetSecretValueInput) 
 	for _, id := range ids {
 		sec, v, err := s.read(c, getSecretValueInput{SecretId: id})
 		if err != nil {
-			err = wireError(err)
+			err = awsjson.Denial(err)
 			out.Errors = append(out.Errors, batchError{SecretId: id, ErrorCode: err.Code, Message: err.Message})
 			continue
 		}
@@ -158,10 +159,10 @@ type description struct {
 	Name                   string
 	Description            string              `json:",omitempty"`
 	KmsKeyId               string              `json:",omitempty"`
-	CreatedDate            epoch               `json:",omitzero"`
-	LastChangedDate        epoch               `json:",omitzero"`
-	LastAccessedDate       epoch               `json:",omitzero"`
-	DeletedDate            epoch               `json:",omitzero"`
+	CreatedDate            awsjson.Epoch       `json:",omitzero"`
+	LastChangedDate        awsjson.Epoch       `json:",omitzero"`
+	LastAccessedDate       awsjson.Epoch       `json:",omitzero"`
+	DeletedDate            awsjson.Epoch       `json:",omitzero"`
 	Tags                   []tag               `json:",omitempty"`
 	VersionIdsToStages     map[string][]string `json:",omitempty"`
 	SecretVersionsToStages map[string][]string `json:",omitempty"`
@@ -170,8 +171,9 @@ type description struct {
 func describe(sec *secret) description {
 	return description{
 		ARN: sec.arn, Name: sec.name, Description: sec.description, KmsKeyId: sec.kmsKeyID,
-		CreatedDate: epoch(sec.created), LastChangedDate: epoch(sec.changed), LastAccessedDate: epoch(sec.accessed),
-		DeletedDate: epoch(sec.deleteAt), Tags: slices.Clone(sec.tags),
+		CreatedDate: awsjson.Epoch(sec.created), LastChangedDate: awsjson.Epoch(sec.changed),
+		LastAccessedDate: awsjson.Epoch(sec.accessed),
+		DeletedDate:      awsjson.Epoch(sec.deleteAt), Tags: slices.Clone(sec.tags),
 	}
 }
 
@@ -195,8 +197,8 @@ type listSecretVersionIDsInput struct {
 type versionEntry struct {
 	VersionId        string
 	VersionStages    []string `json:",omitempty"`
-	CreatedDate      epoch
-	LastAccessedDate epoch `json:",omitzero"`
+	CreatedDate      awsjson.Epoch
+	LastAccessedDate awsjson.Epoch `json:",omitzero"`
 }
 
 type listSecretVersionIDsOutput struct {
@@ -218,7 +220,7 @@ func (s *Service) listSecretVersionIDs(c *api.Call, in listSecretVersionIDsInput
 		}
 		all = append(all, versionEntry{
 			VersionId: v.id, VersionStages: slices.Clone(v.stages),
-			CreatedDate: epoch(v.created), LastAccessedDate: epoch(v.accessed),
+			CreatedDate: awsjson.Epoch(v.created), LastAccessedDate: awsjson.Epoch(v.accessed),
 		})
 	}
 	page, next, err := paginate(all, in.MaxResults, maxPage, in.NextToken)

@@ -10,11 +10,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
+	"github.com/pinnace-dev/pinnace/localaws/internal/awsjson"
 )
 
 // Config is what a Service needs. Access, Account and Region are required.
@@ -75,7 +75,7 @@ type operation func(s *Service, c *api.Call) (any, *api.Error)
 func on[In any](f func(*Service, *api.Call, In) (any, *api.Error)) operation {
 	return func(s *Service, c *api.Call) (any, *api.Error) {
 		var in In
-		if err := decode(c.Body, &in); err != nil {
+		if err := awsjson.Decode(c.Body, &in); err != nil {
 			return nil, err
 		}
 		return f(s, c, in)
@@ -111,13 +111,7 @@ func (s *Service) Action(c *api.Call) string {
 	return actionPrefix + name
 }
 
-func operationName(c *api.Call) string {
-	name, ok := strings.CutPrefix(c.Request.Header.Get("X-Amz-Target"), targetPrefix)
-	if !ok {
-		return ""
-	}
-	return name
-}
+func operationName(c *api.Call) string { return awsjson.Operation(c, targetPrefix) }
 
 // Serve authorises and performs the call.
 func (s *Service) Serve(w http.ResponseWriter, c *api.Call) {
@@ -135,7 +129,7 @@ func (s *Service) Serve(w http.ResponseWriter, c *api.Call) {
 	}
 	s.log.DebugContext(c.Request.Context(), "secretsmanager call served",
 		slog.String("operation", name), slog.String("request", c.RequestID))
-	answer(w, c, http.StatusOK, out)
+	awsjson.Write(w, c, http.StatusOK, out)
 }
 
 // locked forgets the secrets whose recovery window is over, then performs the operation.
@@ -148,8 +142,8 @@ func (s *Service) locked(perform operation, c *api.Call) (any, *api.Error) {
 
 // Refuse writes err as AWS JSON 1.1 does. A denied caller is a 400 in this protocol.
 func (s *Service) Refuse(w http.ResponseWriter, c *api.Call, err *api.Error) {
-	err = wireError(err)
+	err = awsjson.Denial(err)
 	s.log.DebugContext(c.Request.Context(), "secretsmanager call refused",
 		slog.String("operation", operationName(c)), slog.String("request", c.RequestID), slog.String("code", err.Code))
-	refuse(w, c, err)
+	awsjson.WriteError(w, c, err)
 }
