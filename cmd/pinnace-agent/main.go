@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
+	_ = agent.HideMemory() // a kernel that does not let it is no reason not to deliver
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	program := agent.Program{
 		Getenv: os.Getenv, Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,

@@ -43,6 +43,9 @@ type Config struct {
 	Now  func() time.Time                                 // nil is time.Now; it should go with Wait
 }
 
+// Format shows what is configured and never the environment, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "agent.Config{%+v}", c.Settings) }
+
 type opener = func(ctx context.Context, address string) (net.Listener, error)
 
 // Agent is ready to deliver.
@@ -51,10 +54,13 @@ type Agent struct {
 	engine   *delivery.Engine
 	meter    *callmeter.Meter
 	loopback *loopback.Sink // nil when nothing is served
-	process  *process.Sink  // nil when there is none
+	process  *starter       // nil when there is none
 	open     opener         // nil is TCP
 	now      func() time.Time
 }
+
+// Format shows what is configured and nothing of what is held, whatever the verb.
+func (a *Agent) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "agent.Agent{%+v}", a.settings) }
 
 // New checks the settings against the environment, reads the templates and makes the sources and the sinks. It calls
 // nobody and starts nothing.
@@ -82,7 +88,8 @@ type Exited struct{ process.Exit }
 func (e Exited) Error() string { return "the workload ended: " + e.String() }
 
 // Run delivers, serves and runs the workload until ctx is done, then returns nil; an Exited when the workload has
-// ended; or, with Once, delivers once and returns what failed.
+// ended; what process.ExitCode knows when the workload cannot be started at all; or, with Once, delivers once and
+// returns what failed.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.settings.Once {
 		return a.engine.Once(ctx)
@@ -97,6 +104,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return a.engine.Run(running) })
 	if a.process != nil {
+		group.Go(func() error { return a.process.unstartable(running) })
 		group.Go(func() error {
 			return Exited{a.process.Supervise(running)}
 		})

@@ -94,11 +94,14 @@ type fleet struct {
 	wire  *wire
 	pods  []*pod
 	token string // of their loopback sinks
+
+	running sync.WaitGroup
+	ctx     context.Context // until which they run
 }
 
-func newFleet(t *testing.T, n int, issuer *localaws.Issuer, keys replay) *fleet {
+func newFleet(t *testing.T, n int, quotas []localaws.Quota, issuer *localaws.Issuer, keys replay) *fleet {
 	t.Helper()
-	server, err := localaws.New(localaws.Config{Quotas: quotas(n), HTTPClient: &http.Client{Transport: keys}})
+	server, err := localaws.New(localaws.Config{Quotas: quotas, HTTPClient: &http.Client{Transport: keys}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +215,20 @@ func TestFleet(t *testing.T) {
 	if testing.Short() {
 		n = 100
 	}
+	withFleet(t, n, quotas(n), func(_ *testing.T, f *fleet) {
+		time.Sleep(time.Minute) // so that making the account has spent no quota
+		began := time.Now()
+		f.run()
+		f.starts(began)
+		f.follows()
+		f.staysUp()
+		f.recovers()
+	})
+}
+
+// withFleet makes a fleet that has not started in a bubble of its own, and ends it.
+func withFleet(t *testing.T, n int, quotas []localaws.Quota, do func(*testing.T, *fleet)) {
+	t.Helper()
 	issuer, err := localaws.StartIssuer(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -219,25 +236,24 @@ func TestFleet(t *testing.T) {
 	defer issuer.Close()
 	keys := record(t, issuer)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t, n, issuer, keys)
+		f := newFleet(t, n, quotas, issuer, keys)
+		defer f.running.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		defer running.Wait()
 		defer cancel()
-		time.Sleep(time.Minute) // so that making the account has spent no quota
-		began := time.Now()
-		for _, p := range f.pods {
-			running.Go(func() {
-				if err := p.agent.Run(ctx); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		f.starts(began)
-		f.follows()
-		f.staysUp()
-		f.recovers()
+		f.ctx = ctx
+		do(t, f)
 	})
+}
+
+// run starts all pods.
+func (f *fleet) run() {
+	for _, p := range f.pods {
+		f.running.Go(func() {
+			if err := p.agent.Run(f.ctx); err != nil {
+				f.t.Error(err)
+			}
+		})
+	}
 }
 
 func (f *fleet) starts(began time.Time) {

@@ -58,7 +58,8 @@ FIELD is the name of a member, or a JSON pointer such as /coralogix/key. Its str
 The identity is the pod's own, by IRSA (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE) or EKS Pod Identity, in
 AWS_REGION; nothing wider is used.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 4 refused (bad document or value), 5 access denied; with COMMAND, its own.
+Exit status: 0 done, 1 failed, 2 wrong usage, 4 refused (bad document or value), 5 access denied; with COMMAND, its own,
+or 127 when it is not there, 126 when it cannot be run.
 
 Example:
   pinnace-agent run --appconfig otel-config/prod/coralogix --token-file /run/keys/token=private_key

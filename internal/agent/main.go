@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pinnace-dev/pinnace/internal/agent/settings"
+	"github.com/pinnace-dev/pinnace/internal/delivery/sink/process"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -27,6 +28,9 @@ type Program struct {
 	Now  func() time.Time                                 // likewise
 }
 
+// Format never shows the environment, whatever the verb.
+func (p Program) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "agent.Program") }
+
 // verbs by their names. Each takes its own flags.
 var verbs = map[string]func(context.Context, Program, []string) error{
 	"run": run, "check": check, "ready": ready, "whoami": whoami, "cost": costs, "schema": schema, "install": install,
@@ -37,7 +41,8 @@ var verbs = map[string]func(context.Context, Program, []string) error{
 }
 
 // Main runs one command line and returns its exit code. The end of ctx, such as SIGTERM, ends run with 0, or with the
-// code of the workload that it runs.
+// code of the workload that it runs. A workload that cannot be started has the codes of a shell: 127 when its command
+// is not there, else 126.
 func (p Program) Main(ctx context.Context, args []string) int {
 	err := p.verb(ctx, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -53,6 +58,9 @@ func (p Program) Main(ctx context.Context, args []string) int {
 	_, _ = fmt.Fprintf(p.Stderr, "pinnace-agent: error: %s\n", line)
 	if hint := problem.HintOf(err); hint != "" {
 		_, _ = fmt.Fprintf(p.Stderr, "hint: %s\n", hint)
+	}
+	if code, ok := process.ExitCode(err); ok {
+		return code
 	}
 	return int(problem.KindOf(err))
 }

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pinnace-dev/pinnace/internal/agent"
 	"github.com/pinnace-dev/pinnace/localaws"
 )
@@ -21,6 +24,7 @@ import (
 const (
 	speed      = 60                   // by which the clock of agents in processes of their own, and of their AWS, is fast
 	epochValue = "PINNACE_TEST_EPOCH" // tells this binary to be an agent, and when that clock started
+	panicValue = "PINNACE_TEST_PANIC" // makes it panic after the first poll
 )
 
 // TestMain is this test, or an agent with a fast clock.
@@ -29,10 +33,21 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		os.Exit(m.Run())
 	}
+	if err := agent.HideMemory(); err != nil {
+		panic(err)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "dumpable" {
+		n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+		fmt.Println("dumpable", n, err)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := agent.Program{
 		Getenv: os.Getenv, Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Now: fast(epoch), Wait: func(ctx context.Context, d time.Duration) error {
+			if os.Getenv(panicValue) != "" {
+				panic("as the test wants it")
+			}
 			timer := time.NewTimer(d / speed)
 			defer timer.Stop()
 			select {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,9 +33,11 @@ func (a *Agent) sinks(c Config) ([]delivery.Sink, error) {
 		sinks = append(sinks, a.loopback)
 	}
 	if c.Settings.Process != nil {
-		if a.process, err = newProcess(c); err != nil {
+		workload, err := newProcess(c)
+		if err != nil {
 			return nil, err
 		}
+		a.process = &starter{Sink: workload, failed: make(chan error, 1)}
 		sinks = append(sinks, a.process)
 	}
 	if c.Settings.OnChange != nil {
@@ -150,6 +153,38 @@ func newProcess(c Config) (*process.Sink, error) {
 		Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, Stop: stop, Grace: p.Grace, Stagger: stagger,
 		Log: c.Log, Wait: c.Wait, Rand: c.Rand,
 	})
+}
+
+// starter is the sink of a workload that may turn out not to be startable. The command will not be there later, either:
+// that is for whoever wrote it to mend, and not to be tried for ever. A workload that has run keeps running.
+type starter struct {
+	*process.Sink
+
+	started bool       // once; known to Apply alone
+	failed  chan error // of size 1
+}
+
+// Apply is that of the sink.
+func (s *starter) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
+	err := s.Sink.Apply(ctx, snapshot)
+	if _, hopeless := process.ExitCode(err); hopeless && !s.started {
+		select {
+		case s.failed <- err:
+		default: // it is known
+		}
+	}
+	s.started = s.started || err == nil
+	return err
+}
+
+// unstartable waits for the error that says that the workload cannot be started, or for the end of ctx.
+func (s *starter) unstartable(ctx context.Context) error {
+	select {
+	case err := <-s.failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 func signalNamed(name string) (syscall.Signal, error) {

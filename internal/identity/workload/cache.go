@@ -76,6 +76,10 @@ type exchangeError struct{ error }
 
 func (e *exchangeError) Unwrap() error { return e.error }
 
+// RetryableError tells the SDK not to try the call again that needed the credentials: the exchange has been tried three
+// times, and would be nine times, at a moment when STS throttles or is down.
+func (e *exchangeError) RetryableError() bool { return false }
+
 // held are credentials in a cache, which prints without them: the SDK's own shows its keys for some verbs.
 type held struct{ cache *aws.CredentialsCache }
 
