@@ -94,7 +94,8 @@ func New(cfg Config) (*Server, error) {
 		Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,
 	})
 	secrets := secretsmanager.New(secretsmanager.Config{
-		Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Rand: cfg.Rand, Log: cfg.Log,
+		Clock: cfg.Now, Access: directory, Keys: keys, Account: cfg.Account, Region: cfg.Region, Rand: cfg.Rand,
+		Log: cfg.Log,
 	})
 	pods := podidentity.New(podidentity.Config{
 		Clock: cfg.Now, Directory: directory, HTTPClient: cfg.HTTPClient, Account: cfg.Account, Region: cfg.Region,
@@ -108,15 +109,15 @@ func New(cfg Config) (*Server, error) {
 		"monitoring":     alarms,
 		"secretsmanager": secrets,
 		"s3": s3.New(s3.Config{
-			Clock: cfg.Now, Access: directory, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,
+			Clock: cfg.Now, Access: directory, Keys: keys, Account: cfg.Account, Region: cfg.Region, Log: cfg.Log,
 			InsecureTransport: cfg.InsecureTransport,
 		}),
 		"sts": sts.New(sts.Config{
 			Clock: cfg.Now, Directory: directory, HTTPClient: cfg.HTTPClient, Account: cfg.Account, Log: cfg.Log,
 		}),
 		"appconfig": appconfig.New(appconfig.Config{
-			Clock: cfg.Now, Access: directory, Secrets: secrets, Account: cfg.Account, Region: cfg.Region,
-			Rand: cfg.Rand, Lenient: cfg.LenientTokens, Log: cfg.Log,
+			Clock: cfg.Now, Access: directory, Keys: keys, Secrets: secrets, Alarms: alarms, Account: cfg.Account,
+			Region: cfg.Region, Rand: cfg.Rand, Lenient: cfg.LenientTokens, Log: cfg.Log,
 		}),
 	}
 	return &Server{cfg: cfg, iam: directory, pods: pods, services: services, quotas: quotas{list: cfg.Quotas}}, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -42,6 +43,26 @@ func object(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "content-type: %s\ncache-control: %s\nencryption: %s %s %t\ntags: %s\n",
 		aws.ToString(head.ContentType), aws.ToString(head.CacheControl), head.ServerSideEncryption,
 		aws.ToString(head.SSEKMSKeyId), aws.ToBool(head.BucketKeyEnabled), strings.Join(tags, " "))
+}
+
+// kmsKey ALIAS VARIABLE: makes a key of that alias and puts its ARN into the environment.
+func kmsKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: kmskey ALIAS VARIABLE")
+	}
+	server := ts.Value(serverKey{}).(*localaws.Server)
+	id, key := server.RootKeys()
+	client := kms.New(kms.Options{
+		Region: server.Region(), BaseEndpoint: aws.String(server.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(id, key, ""),
+	})
+	made, err := client.CreateKey(context.Background(), nil)
+	ts.Check(err)
+	_, err = client.CreateAlias(context.Background(), &kms.CreateAliasInput{
+		AliasName: &args[0], TargetKeyId: made.KeyMetadata.KeyId,
+	})
+	ts.Check(err)
+	ts.Setenv(args[1], *made.KeyMetadata.Arn)
 }
 
 // denied makes calls fail as for whoever lacks a permission.

@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"fault":   fault,
 			"keyring": keyring,
 			"object":  object,
+			"kmskey":  kmsKey,
 			"serve":   serve,
 			"token":   token,
 		},

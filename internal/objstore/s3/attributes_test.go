@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
@@ -19,8 +20,14 @@ import (
 // What S3 is asked to keep with an object, it keeps: of a new object as of a replaced one.
 func TestAttributes(t *testing.T) {
 	server, client := startBucket(t, "charts")
+	made, err := kms.New(kms.Options{
+		Region: server.Region(), BaseEndpoint: aws.String(server.URL()), Credentials: client.Options().Credentials,
+	}).CreateKey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	store := s3.New(client, "charts", "stable").With(s3.Attributes{
-		KMSKeyID: "1234abcd-12ab-34cd-56ef-1234567890ab",
+		KMSKeyID: *made.KeyMetadata.KeyId,
 		Tags:     map[string]string{"team": "platform", "note": "a b&c=d"},
 	})
 	content := objstore.Content{Body: []byte("x"), Type: "application/gzip", CacheControl: "private, max-age=1"}
@@ -40,8 +47,9 @@ func TestAttributes(t *testing.T) {
 		*head.ContentType, *head.CacheControl, string(head.ServerSideEncryption), *head.SSEKMSKeyId,
 		map[bool]string{true: "bucket key", false: "no bucket key"}[aws.ToBool(head.BucketKeyEnabled)],
 	}
-	arn := "arn:aws:kms:" + server.Region() + ":123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-	want := []string{"application/gzip", "private, max-age=1", "aws:kms", arn, "bucket key"}
+	want := []string{
+		"application/gzip", "private, max-age=1", "aws:kms", *made.KeyMetadata.Arn, "bucket key",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -62,6 +62,7 @@ func TestApplications(t *testing.T) {
 
 func TestEnvironmentsAndProfiles(t *testing.T) {
 	s := newScene(t)
+	s.alarms["arn:aws:cloudwatch:x"] = time.Time{} // never
 	ctx := t.Context()
 	monitors := []types.Monitor{{AlarmArn: aws.String("arn:aws:cloudwatch:x"), AlarmRoleArn: aws.String(reader)}}
 	env, err := s.root.UpdateEnvironment(ctx, &ac.UpdateEnvironmentInput{

@@ -15,6 +15,7 @@ type deployment struct {
 	deploymentFixed
 	rollout
 	configuration snapshot
+	watched       bool // to its end: no monitor ends it any more
 }
 
 // deploymentSummary is an entry of ListDeployments, without what changes.
@@ -103,7 +104,14 @@ func (s *Service) startDeployment(q *request, in startDeploymentInput) (any, *ap
 	if d := env.running(now); d != nil {
 		return nil, conflict("Deployment %d is still in progress in environment %s.", d.DeploymentNumber, env.Id)
 	}
-	snap, err := s.retrieve(p, in.ConfigurationVersion)
+	if err := s.checkWatch(env, now); err != nil {
+		return nil, err
+	}
+	keyARN, err := s.deploymentKey(q.call, p, in.KmsKeyIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.retrieve(q.call, p, in.ConfigurationVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +119,7 @@ func (s *Service) startDeployment(q *request, in startDeploymentInput) (any, *ap
 		return nil, err
 	}
 	d := s.newDeployment(env, p, st, snap, in)
+	d.KmsKeyArn = keyARN
 	if err := s.setTags(s.deploymentARN(env, d.DeploymentNumber), in.Tags); err != nil {
 		return nil, err
 	}
@@ -164,7 +173,6 @@ func (s *Service) newDeployment(
 			ConfigurationLocationUri: p.LocationUri,
 			Description:              in.Description,
 			KmsKeyIdentifier:         in.KmsKeyIdentifier,
-			KmsKeyArn:                s.keyARN(in.KmsKeyIdentifier),
 		},
 		rollout: rollout{
 			growth: st.GrowthType, factor: st.GrowthFactor, started: now,

@@ -29,12 +29,6 @@ type environmentInfo struct {
 	Monitors      []monitor `json:",omitempty"`
 }
 
-// monitor is stored and shown; there is no CloudWatch here that could raise its alarm.
-type monitor struct {
-	AlarmArn     string
-	AlarmRoleArn string `json:",omitempty"`
-}
-
 // Environment states; those of a deployment that an environment shows as its own are in rollout.go.
 const readyForDeployment = "READY_FOR_DEPLOYMENT"
 

@@ -78,12 +78,51 @@ func (f fakeSecrets) ReadAs(p api.Principal, secretID, versionID string) ([]byte
 	return []byte(value), versionID, nil
 }
 
+// CustomerKey is alias/secret for the secret "team/sealed" alone.
+func (f fakeSecrets) CustomerKey(secretID string) string {
+	if secretID == "team/sealed" {
+		return "alias/secret"
+	}
+	return ""
+}
+
+// fakeKeys lets root use every key and others those that they were granted, as fakeAccess does.
+type fakeKeys struct{ *fakeAccess }
+
+func (f fakeKeys) Use(c *api.Call, u api.KeyUse) (string, *api.Error) {
+	if u.Service != "appconfig" {
+		return "", api.Errorf("AccessDenied", http.StatusForbidden, "%s asks", u.Service)
+	}
+	if u.Key == "alias/gone" {
+		return "", api.Errorf("NotFoundException", http.StatusBadRequest, "Alias %s is not found.", u.Key)
+	}
+	return "arn:aws:kms:" + region + ":" + account + ":key/of-" + u.Key,
+		f.Allow(c, api.Question{Action: u.Action, Resource: u.Key})
+}
+
+// fakeAlarms says since when an alarm is in ALARM; to look takes the role that may read.
+type fakeAlarms map[string]time.Time
+
+func (f fakeAlarms) Alarmed(p api.Principal, arn string, from, until time.Time) (time.Time, *api.Error) {
+	since, ok := f[arn]
+	switch {
+	case p.ARN != reader || !ok:
+		return time.Time{}, api.Errorf("AccessDenied", http.StatusForbidden, "%s may not see %s", p.ARN, arn)
+	case since.IsZero() || since.After(until):
+		return time.Time{}, nil
+	case since.Before(from):
+		return from, nil
+	}
+	return since, nil
+}
+
 // bench is a Service behind a front like the server's, with a clock that the test turns between calls.
 type bench struct {
 	*Service
 	t       *testing.T
 	access  *fakeAccess
 	secrets fakeSecrets
+	alarms  fakeAlarms
 	url     string
 	now     time.Time
 	logs    *lockedBuffer
@@ -107,12 +146,12 @@ func newBench(t *testing.T) *bench { return newBenchWith(t, false) }
 func newBenchWith(t *testing.T, lenient bool) *bench {
 	t.Helper()
 	b := &bench{
-		t: t, access: &fakeAccess{}, secrets: fakeSecrets{}, logs: &lockedBuffer{},
+		t: t, access: &fakeAccess{}, secrets: fakeSecrets{}, alarms: fakeAlarms{}, logs: &lockedBuffer{},
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	b.Service = New(Config{
-		Clock: func() time.Time { return b.now }, Access: b.access, Secrets: b.secrets, Lenient: lenient,
-		Account: account, Region: region,
+		Clock: func() time.Time { return b.now }, Access: b.access, Keys: fakeKeys{b.access}, Secrets: b.secrets,
+		Alarms: b.alarms, Lenient: lenient, Account: account, Region: region,
 		Log: slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -69,6 +69,9 @@ func (s *Service) createHostedVersion(q *request) (any, *api.Error) {
 	if last := q.header("Latest-Version-Number"); last != "" && last != strconv.Itoa(p.latest) {
 		return nil, conflict("Latest-Version-Number is %s, but the latest version of the profile is %d.", last, p.latest)
 	}
+	if _, err := s.useKey(q.call, encryptAction, v.KmsKeyArn); err != nil {
+		return nil, err
+	}
 	p.latest++
 	p.versions = append(p.versions, v)
 	return v.answer(), nil
@@ -131,6 +134,9 @@ func (s *Service) hostedVersion(q *request) (*profile, *hostedVersion, *api.Erro
 func (s *Service) getHostedVersion(q *request) (any, *api.Error) {
 	_, v, err := s.hostedVersion(q)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := s.useKey(q.call, decryptAction, v.KmsKeyArn); err != nil {
 		return nil, err
 	}
 	return v.answer(), nil

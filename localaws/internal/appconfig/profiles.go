@@ -137,7 +137,7 @@ func checkLocation(uri, role string) *api.Error {
 	return nil
 }
 
-// keyARN completes a key's id or alias. Keys are stored and shown, never used.
+// keyARN completes a key's id or alias, before it is used.
 func (s *Service) keyARN(id string) string {
 	switch {
 	case id == "" || strings.HasPrefix(id, "arn:"):

@@ -22,7 +22,8 @@ type rollout struct {
 	duration time.Duration
 	bake     time.Duration
 	started  time.Time
-	ended    time.Time // when somebody stopped or reverted it; zero is never
+	ended    time.Time // when somebody stopped or reverted it, or an alarm did; zero is never
+	alarm    string    // the ARN of the alarm that ended it; empty is somebody
 }
 
 func (r rollout) deployed() time.Time  { return r.started.Add(r.duration) }
@@ -115,7 +116,11 @@ func (r rollout) events(now time.Time) []event {
 	add(r.completed(), "DEPLOYMENT_COMPLETED", "Deployment completed")
 	switch r.state(now) {
 	case rolledBack:
-		log = append(log, event{"ROLLBACK_STARTED", "USER", "Rollback started", r.ended},
+		by, why := "USER", "Rollback started"
+		if r.alarm != "" {
+			by, why = "CLOUDWATCH_ALARM", "Rollback started by the alarm "+r.alarm
+		}
+		log = append(log, event{"ROLLBACK_STARTED", by, why, r.ended},
 			event{"ROLLBACK_COMPLETED", "APPCONFIG", "Rollback completed", r.ended})
 	case reverted:
 		log = append(log, event{"REVERT_COMPLETED", "USER", "Revert completed", r.ended})

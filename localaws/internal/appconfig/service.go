@@ -18,17 +18,22 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 )
 
-// SecretReader reads one version of a secret on behalf of p. Its errors never hold the value.
-type SecretReader interface {
+// Secrets is Secrets Manager as AppConfig reads it.
+type Secrets interface {
+	// ReadAs reads one version of a secret on behalf of p. Its errors never hold the value.
 	ReadAs(p api.Principal, secretID, versionID string) (value []byte, version string, err *api.Error)
+	// CustomerKey is the key that the owner of a secret gave it; empty when AWS manages it.
+	CustomerKey(secretID string) string
 }
 
-// Config is what a Service needs. Access, Secrets, Account and Region are required. Access and Secrets are asked with
-// the Service's lock held and must not call back into it.
+// Config is what a Service needs. All but Clock, Rand, Lenient and Log are required. Access, Keys, Secrets and
+// Alarms are asked with the Service's lock held and must not call back into it.
 type Config struct {
 	Clock   api.Clock // moves deployments, poll intervals and the age of tokens; nil is time.Now
 	Access  api.Access
-	Secrets SecretReader
+	Keys    api.Keys
+	Secrets Secrets
+	Alarms  Alarms
 	Account string       // twelve digits
 	Region  string       // of every ARN
 	Rand    io.Reader    // ids and the key of tokens; nil is crypto/rand
@@ -40,7 +45,9 @@ type Config struct {
 type Service struct {
 	clock   api.Clock
 	access  api.Access
-	secrets SecretReader
+	keys    api.Keys
+	secrets Secrets
+	alarms  Alarms
 	account string
 	region  string
 	rand    io.Reader
@@ -62,8 +69,8 @@ var _ api.Handler = (*Service)(nil)
 // New makes a Service that has the predefined strategies and nothing else. It panics when Rand fails.
 func New(cfg Config) *Service {
 	s := &Service{
-		clock: cfg.Clock, access: cfg.Access, secrets: cfg.Secrets, account: cfg.Account, region: cfg.Region,
-		rand: cfg.Rand, lenient: cfg.Lenient, log: cfg.Log,
+		clock: cfg.Clock, access: cfg.Access, keys: cfg.Keys, secrets: cfg.Secrets, alarms: cfg.Alarms,
+		account: cfg.Account, region: cfg.Region, rand: cfg.Rand, lenient: cfg.Lenient, log: cfg.Log,
 		strategies: predefined(), tags: map[string]map[string]string{}, sessions: map[string]*session{},
 		protection: protection{ProtectionPeriodInMinutes: defaultProtection},
 	}
@@ -112,6 +119,7 @@ func (s *Service) Serve(w http.ResponseWriter, c *api.Call) {
 func (s *Service) locked(r *route, q *request) (any, *api.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.watch()
 	if r.resource != asksItself {
 		if err := s.allow(q.call, r.action, s.arn(q.fill(r.resource)), q.tagConditions(r)); err != nil {
 			return nil, err

@@ -185,6 +185,11 @@ func (s *Service) latestConfiguration(q *request) (any, *api.Error) {
 	if d == nil {
 		return nil, noResource("Deployment", t)
 	}
+	if d.configuration.version != t.Held {
+		if _, err := s.useKey(q.call, decryptAction, d.KmsKeyArn); err != nil {
+			return nil, err
+		}
+	}
 	env.lastRead, p.lastRead = now, now
 	out := rawAnswer{header: map[string]string{"Content-Type": "application/octet-stream"}}
 	if snap := d.configuration; snap.version != t.Held {

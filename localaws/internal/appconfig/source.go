@@ -18,8 +18,8 @@ type snapshot struct {
 }
 
 // retrieve copies one version from a profile's source. A secret is read as the profile's retrieval role, which must
-// trust AppConfig and be allowed to read it.
-func (s *Service) retrieve(p *profile, version string) (snapshot, *api.Error) {
+// trust AppConfig and be allowed to read it; a hosted version under a key is decrypted for the caller.
+func (s *Service) retrieve(c *api.Call, p *profile, version string) (snapshot, *api.Error) {
 	if err := checkLength("ConfigurationVersion", version, 1, 1024); err != nil {
 		return snapshot{}, err
 	}
@@ -27,6 +27,9 @@ func (s *Service) retrieve(p *profile, version string) (snapshot, *api.Error) {
 		v := p.version(version)
 		if v == nil {
 			return snapshot{}, notFound("HostedConfigurationVersion", version)
+		}
+		if _, err := s.useKey(c, decryptAction, v.KmsKeyArn); err != nil {
+			return snapshot{}, err
 		}
 		return snapshot{
 			version: strconv.Itoa(v.VersionNumber), label: v.VersionLabel, contentType: v.ContentType,
@@ -56,7 +59,7 @@ func (s *Service) validate(q *request) (any, *api.Error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.retrieve(p, q.query("configuration_version"))
+	snap, err := s.retrieve(q.call, p, q.query("configuration_version"))
 	if err != nil {
 		return nil, err
 	}

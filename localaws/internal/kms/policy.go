@@ -91,7 +91,7 @@ func (s *Service) Use(c *api.Call, u api.KeyUse) (string, *api.Error) {
 	defer s.mu.Unlock()
 	s.purge()
 	condition := contextKeys(u.Context)
-	condition["kms:ViaService"] = []string{u.Service + "." + s.cfg.Region + ".amazonaws.com"}
+	condition["kms:ViaService"] = []string{s.via(u.Service)}
 	condition["aws:ViaAWSService"] = []string{"true"}
 	behalf := &api.Call{Principal: c.Principal, Region: s.cfg.Region, Action: u.Action}
 	k, err := s.openUsable(behalf, strings.TrimPrefix(u.Action, actionPrefix), u.Key, condition)
@@ -100,6 +100,9 @@ func (s *Service) Use(c *api.Call, u api.KeyUse) (string, *api.Error) {
 	}
 	return k.arn, nil
 }
+
+// via is a service as kms:ViaService spells it.
+func (s *Service) via(service string) string { return service + "." + s.cfg.Region + ".amazonaws.com" }
 
 // defaultPolicy leaves a key to the policies of the account.
 func (s *Service) defaultPolicy() string {
@@ -118,9 +121,10 @@ func (s *Service) manage(name string) *api.Error {
 		return nil
 	}
 	policy := `{"Version":"2012-10-17","Id":"auto-` + service + `","Statement":[{"Effect":"Allow",` +
-		`"Principal":{"AWS":"*"},"Action":["kms:Encrypt","kms:Decrypt","kms:GenerateDataKey*","kms:DescribeKey"],` +
-		`"Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"` + s.cfg.Account + `","kms:ViaService":"` + service + `.` + s.cfg.Region +
-		`.amazonaws.com"}}},{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + s.cfg.Account + `:root"},` +
+		`"Principal":{"AWS":"*"},"Resource":"*",` +
+		`"Action":["kms:Encrypt","kms:Decrypt","kms:GenerateDataKey*","kms:DescribeKey"],` +
+		`"Condition":{"StringEquals":{"kms:CallerAccount":"` + s.cfg.Account + `","kms:ViaService":"` + s.via(service) +
+		`"}}},{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + s.cfg.Account + `:root"},` +
 		`"Action":["kms:Describe*","kms:Get*","kms:List*"],"Resource":"*"}]}`
 	k, err := s.newKey("AWS", "Default key that protects what "+service+" stores when no other key is defined", policy)
 	if err != nil {

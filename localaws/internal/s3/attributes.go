@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"crypto/rand"
 	"net/http"
 	"strings"
 
@@ -16,10 +15,6 @@ var systemHeaders = []string{
 const (
 	userPrefix       = "X-Amz-Meta-"
 	maxUserMetadata  = 2048 // bytes of names and values
-	sseHeader        = "X-Amz-Server-Side-Encryption"
-	sseKeyHeader     = "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"
-	sseBucketHeader  = "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled"
-	kms              = "aws:kms"
 	defaultMediaType = "binary/octet-stream"
 )
 
@@ -63,67 +58,6 @@ func (a attributes) writeTo(h http.Header) {
 	for name, value := range a.user {
 		h[strings.ToLower(userPrefix)+name] = []string{value} // in lower case on the wire too, as S3 answers them
 	}
-}
-
-// encryption is how an object is said to be encrypted at rest; nothing is encrypted.
-type encryption struct {
-	algorithm string // AES256 or aws:kms
-	keyID     string // ARN of the key, with aws:kms
-	bucketKey bool
-}
-
-// readEncryption takes the encryption from the header of a write, or else the bucket's.
-func (s *Service) readEncryption(r *request) (encryption, *api.Error) {
-	e := encryption{algorithm: r.header(sseHeader), keyID: r.header(sseKeyHeader)}
-	switch e.algorithm {
-	case "":
-		if e.keyID != "" {
-			return e, errInvalidArgument("x-amz-server-side-encryption", "", "Server Side Encryption with AWS KMS managed "+
-				"key requires HTTP header x-amz-server-side-encryption : aws:kms")
-		}
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		return r.bucket.encryption, nil
-	case "AES256":
-		return encryption{algorithm: e.algorithm}, nil
-	case kms:
-		e.keyID = s.keyARN(r.bucket.region, e.keyID)
-		e.bucketKey = strings.EqualFold(r.header(sseBucketHeader), "true")
-		return e, nil
-	}
-	return e, errInvalidArgument("x-amz-server-side-encryption", e.algorithm,
-		"The encryption method specified is not supported")
-}
-
-// keyARN completes a key id to the ARN that S3 answers; without an id it is the key that AWS manages.
-func (s *Service) keyARN(region, id string) string {
-	switch {
-	case strings.HasPrefix(id, "arn:"):
-		return id
-	case id == "":
-		id = "alias/aws/s3"
-	case !strings.HasPrefix(id, "alias/"):
-		id = "key/" + id
-	}
-	return "arn:aws:kms:" + region + ":" + s.cfg.Account + ":" + id
-}
-
-func (e encryption) writeTo(h http.Header) {
-	h.Set(sseHeader, e.algorithm)
-	if e.algorithm == kms {
-		h.Set(sseKeyHeader, e.keyID)
-	}
-	if e.bucketKey {
-		h.Set(sseBucketHeader, "true")
-	}
-}
-
-// etag is the MD5 of the body, except under aws:kms: there S3's ETag is opaque.
-func (e encryption) etag(body []byte) string {
-	if e.algorithm == kms {
-		return `"` + hexMD5([]byte(rand.Text())) + `"`
-	}
-	return `"` + hexMD5(body) + `"`
 }
 
 // refusedHeaders ask for what is not emulated, unless they have the harmless value given here.

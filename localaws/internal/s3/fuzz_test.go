@@ -37,7 +37,7 @@ func FuzzServe(f *testing.F) {
 			r.Header.Set(name, value)
 		}
 		h := &harness{T: t, now: time.Unix(0, 0)}
-		s := New(Config{Clock: h.clock, Access: h, Account: testAccount, Region: testRegion})
+		s := New(Config{Clock: h.clock, Access: h, Keys: h, Account: testAccount, Region: testRegion})
 		h.service = s
 		b, err := newBucket(testBucket, testRegion, h.now, s.bytes)
 		if err != nil {

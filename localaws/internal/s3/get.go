@@ -44,9 +44,15 @@ func (s *Service) getObject(r *request) *api.Error {
 	case err != nil:
 		return err
 	}
+	withChecksum := strings.EqualFold(r.header("X-Amz-Checksum-Mode"), "ENABLED")
+	if withChecksum || r.Request.Method == http.MethodGet { // a plain HEAD decrypts nothing
+		if err := s.mayDecrypt(r, v, r.bucketName, r.key); err != nil {
+			return err
+		}
+	}
 	v.writeTo(h)
 	s.writeTagCount(r, v)
-	if strings.EqualFold(r.header("X-Amz-Checksum-Mode"), "ENABLED") && span == nil {
+	if withChecksum && span == nil {
 		v.checksum.writeTo(h)
 	}
 	r.override(h)

@@ -37,13 +37,14 @@ type harness struct {
 	now       time.Time
 	deny      func(c *api.Call, q api.Question) bool
 	questions []api.Question
+	uses      []api.KeyUse
 }
 
 // newHarness starts an empty S3 in which every caller but the anonymous may do everything.
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	h := &harness{T: t, now: time.Date(2026, 5, 4, 3, 2, 1, 987654321, time.UTC)}
-	h.service = New(Config{Clock: h.clock, Access: h, Account: testAccount, Region: testRegion, InsecureTransport: true})
+	h.service = New(Config{Clock: h.clock, Access: h, Keys: h, Account: testAccount, Region: testRegion, InsecureTransport: true})
 	server := httptest.NewServer(http.HandlerFunc(h.front))
 	t.Cleanup(server.Close)
 	h.url = server.URL
@@ -104,6 +105,21 @@ func (h *harness) Allow(c *api.Call, q api.Question) *api.Error {
 			q.Action, q.Resource)
 	}
 	return nil
+}
+
+// Use implements api.Keys: every key but one that is denied, or called gone, may be used.
+func (h *harness) Use(c *api.Call, u api.KeyUse) (string, *api.Error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.uses = append(h.uses, u)
+	if h.deny != nil && h.deny(c, api.Question{Action: u.Action, Resource: u.Key}) {
+		return "", api.Errorf("AccessDenied", http.StatusForbidden, "not authorized to perform: %s on resource: %q",
+			u.Action, u.Key)
+	}
+	if strings.HasSuffix(u.Key, "/gone") {
+		return "", api.Errorf("NotFoundException", http.StatusBadRequest, "Key %s does not exist", u.Key)
+	}
+	return strings.Replace(u.Key, ":alias/", ":key/of-", 1), nil
 }
 
 func (h *harness) AssumeService(string, string) (api.Principal, *api.Error) {

@@ -104,6 +104,9 @@ func (s *Service) uploadPart(r *request) *api.Error {
 	if refusal != nil {
 		return refusal
 	}
+	if _, err := s.useKey(r, encryptAction, u.encryption, r.bucketName, r.key); err != nil {
+		return err
+	}
 	sent := r.checksum.algorithm
 	if u.composite && sent != "" && sent != u.algorithm {
 		return errInvalidRequest("Checksum Type mismatch occurred, expected checksum Type: " +
@@ -167,6 +170,9 @@ func (s *Service) completeUpload(r *request) *api.Error {
 	}
 	s.mu.RUnlock()
 	if err != nil {
+		return err
+	}
+	if _, err := s.useKey(r, decryptAction, u.encryption, r.bucketName, r.key); err != nil { // to read the parts
 		return err
 	}
 	v, body := s.assemble(u, parts)

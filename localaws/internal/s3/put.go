@@ -147,6 +147,9 @@ func (s *Service) readSource(r *request, b *bucket, key, id string) (*version, [
 	if failed, _ := v.checkRead(r.Request.Header, "X-Amz-Copy-Source-"); failed != "" {
 		return nil, nil, errPreconditionFailed("x-amz-copy-source-" + failed)
 	}
+	if err := s.mayDecrypt(r, v, b.name, key); err != nil {
+		return nil, nil, err
+	}
 	body, readErr := io.ReadAll(stored.Contents)
 	if readErr != nil {
 		return nil, nil, errInternal(readErr)

@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Clock   api.Clock
 	Access  api.Access
+	Keys    api.Keys
 	Account string // owns every bucket; twelve digits
 	Region  string // where calls without a signature arrive
 	Log     *slog.Logger

@@ -57,6 +57,23 @@ func (f *fakeAccess) AssumeService(string, string) (api.Principal, *api.Error) {
 	return api.Principal{}, api.Errorf("AccessDenied", http.StatusForbidden, "not asked by this service")
 }
 
+// fakeKeys lets everybody use every key, except for what is refused, and remembers what it was asked.
+type fakeKeys struct {
+	mu      sync.Mutex
+	refused map[string]string // codes by action and key: "kms:Decrypt alias/k"
+	asked   []api.KeyUse
+}
+
+func (f *fakeKeys) Use(_ *api.Call, u api.KeyUse) (string, *api.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, u)
+	if code := f.refused[u.Action+" "+u.Key]; code != "" {
+		return "", api.Errorf(code, http.StatusBadRequest, "refused")
+	}
+	return "arn:aws:kms:" + region + ":" + account + ":key/" + u.Key, nil
+}
+
 // last is the most recent question.
 func (f *fakeAccess) last() api.Question {
 	f.mu.Lock()
@@ -72,6 +89,7 @@ func glob(pattern, text string) bool {
 type bench struct {
 	*Service
 	access *fakeAccess
+	keys   *fakeKeys
 	url    string
 	now    time.Time // turned between calls, never during one
 	logs   *syncBuffer
@@ -90,9 +108,9 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{access: &fakeAccess{}, now: time.Unix(1_700_000_000, 0).UTC(), logs: &syncBuffer{}}
+	b := &bench{access: &fakeAccess{}, keys: &fakeKeys{refused: map[string]string{}}, now: time.Unix(1_700_000_000, 0).UTC(), logs: &syncBuffer{}}
 	b.Service = New(Config{
-		Clock: func() time.Time { return b.now }, Access: b.access, Account: account, Region: region,
+		Clock: func() time.Time { return b.now }, Access: b.access, Keys: b.keys, Account: account, Region: region,
 		Log: slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

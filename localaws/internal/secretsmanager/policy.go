@@ -30,19 +30,56 @@ func (s *Service) putResourcePolicy(c *api.Call, in resourcePolicyInput) (any, *
 	if err != nil {
 		return nil, err
 	}
-	statements, ok := parseStatements(in.ResourcePolicy)
-	switch {
-	case len(in.ResourcePolicy) > maxPolicy:
-		return nil, tooLong("resourcePolicy", maxPolicy)
-	case !ok:
-		return nil, api.Errorf("MalformedPolicyDocumentException", http.StatusBadRequest,
-			"This resource policy contains invalid Json.")
-	case in.BlockPublicPolicy && anyPublic(statements):
-		return nil, api.Errorf("PublicPolicyException", http.StatusBadRequest,
-			"The BlockPublicPolicy parameter is set to true, and this resource policy grants broad access.")
+	if err := in.check(); err != nil {
+		return nil, err
 	}
 	sec.policy, sec.changed = in.ResourcePolicy, s.clock()
 	return identity{ARN: sec.arn, Name: sec.name}, nil
+}
+
+func (in resourcePolicyInput) check() *api.Error {
+	statements, ok := parseStatements(in.ResourcePolicy)
+	switch {
+	case len(in.ResourcePolicy) > maxPolicy:
+		return tooLong("resourcePolicy", maxPolicy)
+	case !ok:
+		return api.Errorf("MalformedPolicyDocumentException", http.StatusBadRequest,
+			"This resource policy contains invalid Json.")
+	case in.BlockPublicPolicy && anyPublic(statements):
+		return api.Errorf("PublicPolicyException", http.StatusBadRequest,
+			"The BlockPublicPolicy parameter is set to true, and this resource policy grants broad access.")
+	}
+	return nil
+}
+
+type validationOutput struct {
+	PolicyValidationPassed bool
+	ValidationErrors       []validationError
+}
+
+type validationError struct{ CheckName, ErrorMessage string }
+
+// validateResourcePolicy tells whether a policy could be put with BlockPublicPolicy, on a secret or on none.
+func (s *Service) validateResourcePolicy(c *api.Call, in resourcePolicyInput) (any, *api.Error) {
+	var err *api.Error
+	if in.SecretId == "" {
+		err = s.allow(c, "ValidateResourcePolicy", nil, "*", nil)
+	} else {
+		_, err = s.openLive(c, "ValidateResourcePolicy", in.SecretId, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	in.BlockPublicPolicy = true
+	out := validationOutput{PolicyValidationPassed: true, ValidationErrors: []validationError{}}
+	switch fault := in.check(); {
+	case fault != nil && fault.Code == "PublicPolicyException":
+		out.PolicyValidationPassed = false
+		out.ValidationErrors = append(out.ValidationErrors, validationError{"PUBLIC_POLICY_ERROR", fault.Message})
+	case fault != nil:
+		return nil, fault
+	}
+	return out, nil
 }
 
 func (s *Service) getResourcePolicy(c *api.Call, in resourcePolicyInput) (any, *api.Error) {

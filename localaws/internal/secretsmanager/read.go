@@ -38,7 +38,7 @@ func (s *Service) getSecretValue(c *api.Call, in getSecretValueInput) (any, *api
 	return newSecretValue(sec, v), nil
 }
 
-// read authorises GetSecretValue and finds the version: AWSCURRENT when none is named.
+// read authorises GetSecretValue, finds the version, AWSCURRENT when none is named, and has it decrypted.
 func (s *Service) read(c *api.Call, in getSecretValueInput) (*secret, *version, *api.Error) {
 	if in.VersionId == "" && in.VersionStage == "" {
 		in.VersionStage = current
@@ -52,6 +52,9 @@ func (s *Service) read(c *api.Call, in getSecretValueInput) (*secret, *version, 
 	}
 	v, err := sec.pick(in.VersionId, in.VersionStage)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.decrypt(c, sec, v); err != nil {
 		return nil, nil, err
 	}
 	today := s.clock().UTC().Truncate(day)

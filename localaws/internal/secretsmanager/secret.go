@@ -77,6 +77,7 @@ type version struct {
 	created  time.Time
 	accessed time.Time
 	value    value
+	kmsKeyID string // of the secret when it was encrypted
 	stages   []string
 }
 

@@ -17,10 +17,11 @@ import (
 	"github.com/pinnace-dev/pinnace/localaws/internal/awsjson"
 )
 
-// Config is what a Service needs. Access, Account and Region are required.
+// Config is what a Service needs. Access, Keys, Account and Region are required.
 type Config struct {
 	Clock   api.Clock    // ends recovery windows and stamps dates; nil is time.Now
 	Access  api.Access   // must not call back into the Service, whose lock is held while it is asked
+	Keys    api.Keys     // neither must it
 	Account string       // twelve digits
 	Region  string       // of every ARN
 	Rand    io.Reader    // suffixes of ARNs and random passwords; nil is crypto/rand
@@ -31,6 +32,7 @@ type Config struct {
 type Service struct {
 	clock     api.Clock
 	access    api.Access
+	keys      api.Keys
 	rand      io.Reader
 	log       *slog.Logger
 	arnPrefix string // of every secret's ARN, up to its name
@@ -46,6 +48,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		clock:     cfg.Clock,
 		access:    cfg.Access,
+		keys:      cfg.Keys,
 		rand:      cfg.Rand,
 		log:       cfg.Log,
 		arnPrefix: "arn:aws:secretsmanager:" + cfg.Region + ":" + cfg.Account + ":secret:",
@@ -100,6 +103,7 @@ var operations = map[string]operation{
 	"UntagResource":            on((*Service).untagResource),
 	"UpdateSecret":             on((*Service).updateSecret),
 	"UpdateSecretVersionStage": on((*Service).updateSecretVersionStage),
+	"ValidateResourcePolicy":   on((*Service).validateResourcePolicy),
 }
 
 // Action names the operation of X-Amz-Target, "secretsmanager:GetSecretValue"; empty when it is not emulated.

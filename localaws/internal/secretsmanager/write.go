@@ -60,13 +60,17 @@ func (s *Service) createSecret(c *api.Call, in createSecretInput) (any, *api.Err
 		arn: s.arnPrefix + in.Name + "-" + suffix, name: in.Name, description: in.Description, kmsKeyID: in.KmsKeyId,
 		tags: mergeTags(nil, in.Tags), created: now, changed: now,
 	}
-	out := identity{ARN: sec.arn, Name: sec.name}
-	if !in.empty() {
-		v := &version{id: in.ClientRequestToken, created: now, value: in.value}
-		if err := sec.add(v, nil, now); err != nil {
+	if sec.kmsKeyID != "" {
+		if err := s.checkKey(c, sec.kmsKeyID); err != nil {
 			return nil, err
 		}
-		out.VersionId = v.id
+	}
+	out := identity{ARN: sec.arn, Name: sec.name}
+	if !in.empty() {
+		if err := s.store(c, sec, in.ClientRequestToken, in.value, nil); err != nil {
+			return nil, err
+		}
+		out.VersionId = in.ClientRequestToken
 	}
 	s.secrets[sec.name] = sec
 	return out, nil
@@ -141,21 +145,33 @@ func (s *Service) putSecretValue(c *api.Call, in putSecretValueInput) (any, *api
 		return nil, err
 	}
 	v := sec.byID(in.ClientRequestToken)
-	switch {
-	case v == nil:
+	if v == nil {
 		stages := in.VersionStages
 		if len(stages) == 0 {
 			stages = []string{current}
 		}
-		now := s.clock()
-		v = &version{id: in.ClientRequestToken, created: now, value: in.value}
-		if err := sec.add(v, stages, now); err != nil {
+		if err := s.store(c, sec, in.ClientRequestToken, in.value, stages); err != nil {
 			return nil, err
 		}
-	case !v.value.equal(in.value):
-		return nil, tokenInUse(v.id, sec)
+		v = sec.byID(in.ClientRequestToken)
+	} else {
+		if err := s.decrypt(c, sec, v); err != nil { // to compare
+			return nil, err
+		}
+		if !v.value.equal(in.value) {
+			return nil, tokenInUse(v.id, sec)
+		}
 	}
 	return identity{ARN: sec.arn, Name: sec.name, VersionId: v.id, VersionStages: slices.Clone(v.stages)}, nil
+}
+
+// store encrypts a value and adds it to a secret as a new version.
+func (s *Service) store(c *api.Call, sec *secret, id string, value value, stages []string) *api.Error {
+	if err := s.useKey(c, encryptAction, sec.kmsKeyID, sec.arn, id); err != nil {
+		return err
+	}
+	now := s.clock()
+	return sec.add(&version{id: id, created: now, value: value, kmsKeyID: sec.kmsKeyID}, stages, now)
 }
 
 type updateSecretInput struct {
@@ -175,7 +191,6 @@ func (s *Service) updateSecret(c *api.Call, in updateSecretInput) (any, *api.Err
 	if in.Description != nil && len(*in.Description) > maxDescription {
 		return nil, tooLong("description", maxDescription)
 	}
-	now := s.clock()
 	out := identity{ARN: sec.arn, Name: sec.name}
 	if !in.empty() {
 		if err := checkVersion(in.ClientRequestToken, in.value); err != nil {
@@ -184,19 +199,22 @@ func (s *Service) updateSecret(c *api.Call, in updateSecretInput) (any, *api.Err
 		if sec.byID(in.ClientRequestToken) != nil {
 			return nil, tokenInUse(in.ClientRequestToken, sec)
 		}
-		v := &version{id: in.ClientRequestToken, created: now, value: in.value}
-		if err := sec.add(v, []string{current}, now); err != nil {
+		out.VersionId = in.ClientRequestToken
+	}
+	if in.KmsKeyId != nil && *in.KmsKeyId != sec.kmsKeyID {
+		if err := s.rekey(c, sec, *in.KmsKeyId); err != nil {
 			return nil, err
 		}
-		out.VersionId = v.id
+	}
+	if !in.empty() {
+		if err := s.store(c, sec, in.ClientRequestToken, in.value, []string{current}); err != nil {
+			return nil, err
+		}
 	}
 	if in.Description != nil {
 		sec.description = *in.Description
 	}
-	if in.KmsKeyId != nil {
-		sec.kmsKeyID = *in.KmsKeyId
-	}
-	sec.changed = now
+	sec.changed = s.clock()
 	return out, nil
 }
 
