@@ -20,7 +20,7 @@ demo: ## the whole delivery on this machine
 	go run ./cmd/pinnace demo
 
 golden: ## rewrite golden renders and generated references after a wanted change
-	go test ./charts ./internal/cli ./internal/agent/settings -update
+	go test ./charts ./internal/cli ./internal/agent/settings ./internal/infralint -update
 
 fuzz: ## half a minute for each fuzz target
 	./.ci/fuzz 30s

@@ -27,6 +27,7 @@ func TestAgentStaysSmall(t *testing.T) {
 			"helm.sh/", "k8s.io/", module + "/localaws", module + "/internal/chartrepo", module + "/internal/objstore",
 			"github.com/google/go-containerregistry", "golang.org/x/crypto/x509roots",
 			"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/iam",
+			"github.com/hashicorp/hcl", "github.com/zclconf/go-cty",
 			"github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/feature/ec2/imds",
 			"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds",
 			"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds",

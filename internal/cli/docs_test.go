@@ -49,6 +49,9 @@ func reference(t *testing.T) string {
 	for _, c := range root.Commands() {
 		if c.Name() != "help" && c.Name() != "completion" {
 			describe(&b, c)
+			for _, verb := range c.Commands() {
+				describe(&b, verb)
+			}
 		}
 	}
 	var help bytes.Buffer
