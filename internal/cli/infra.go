@@ -31,8 +31,8 @@ func (a *app) infraLintCommand() *cobra.Command {
 			"what comes of it and what to write instead. docs/infra-lint.md lists the rules.\n\n" +
 			"DIR is a folder with .tf files; the local modules that it calls are followed. A folder without any stands\n" +
 			"for the configurations below it. PLAN.json and STATE.json are what `terraform show -json` prints; a state\n" +
-			"file itself will do. Nothing is run and nobody is called; what is known only when Terraform runs is not accused.\n" +
-			"Findings never show what the configuration holds.\n\n" +
+			"file itself will do. Nothing is run and nobody is called; what is known only when Terraform runs is not\n" +
+			"accused. Findings never show what the configuration holds.\n\n" +
 			"A finding may stay by a comment, on its line, above it or above its block:\n" +
 			"  # pinnace:accept RULE why it may stay\n\n" +
 			"Exit status 4: there are findings; 2: an input cannot be read.",

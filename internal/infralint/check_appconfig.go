@@ -64,9 +64,17 @@ func checkRetrievalRole(j *judge) error {
 
 const deployment = "aws_appconfig_deployment"
 
+const profileID = "configuration_profile_id"
+
+// lacks tells whether a profile certainly has nothing of a kind. A state does not tell what pipelines add.
+func (j *judge) lacks(profile *resource, kind string) bool {
+	found, more := j.belonging(profile, kind, profileID)
+	return j.origin != fromState && len(found) == 0 && !more && !j.leftOut(profile, kind, profileID)
+}
+
 func checkDeployed(j *judge) error {
 	for _, r := range j.of("aws_appconfig_configuration_profile") {
-		if found, more := j.belonging(r, deployment, "configuration_profile_id"); len(found) == 0 && !more {
+		if j.lacks(r, deployment) {
 			j.find(r, r.at, "nothing deploys the profile")
 		}
 	}
@@ -75,8 +83,7 @@ func checkDeployed(j *judge) error {
 
 func checkHostedVersion(j *judge) error {
 	for _, r := range j.of("aws_appconfig_configuration_profile") {
-		found, more := j.belonging(r, "aws_appconfig_hosted_configuration_version", "configuration_profile_id")
-		if is, _ := hosted(r); is && len(found) == 0 && !more {
+		if is, _ := hosted(r); is && j.lacks(r, "aws_appconfig_hosted_configuration_version") {
 			j.find(r, r.at, "the hosted profile has no version")
 		}
 	}
@@ -115,7 +122,7 @@ func checkPinned(j *judge) error {
 		if is, known := hosted(r); is || !known {
 			continue
 		}
-		found, _ := j.belonging(r, deployment, "configuration_profile_id")
+		found, _ := j.belonging(r, deployment, profileID)
 		for _, d := range found {
 			v := d.get("configuration_version")
 			if _, known := v.known(); known && !v.derived && len(v.refs) == 0 && j.origin == fromFiles {

@@ -1,6 +1,7 @@
 package infralint
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -144,6 +145,13 @@ var accountInARN = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:[0-9]{12}:`)
 })
 
+// hasAccount tells whether text has an ARN with an account's number. That of zeros is nobody's.
+func hasAccount(text string) bool {
+	return slices.ContainsFunc(accountInARN().FindAllString(text, -1), func(arn string) bool {
+		return !strings.HasSuffix(arn, ":000000000000:")
+	})
+}
+
 func checkAccount(j *judge) error {
 	for _, m := range j.folders() {
 		for _, f := range m.files {
@@ -153,7 +161,7 @@ func checkAccount(j *judge) error {
 				}
 				_ = hclsyntax.VisitAll(b, func(n hclsyntax.Node) hcl.Diagnostics {
 					e, ok := n.(*hclsyntax.LiteralValueExpr)
-					if ok && isText(e.Val) && accountInARN().MatchString(e.Val.AsString()) {
+					if ok && isText(e.Val) && hasAccount(e.Val.AsString()) {
 						u := undeclared{judge: j, module: m, block: &block{b, f}}
 						u.account(e.Range())
 					}
@@ -235,11 +243,15 @@ func checkTags(j *judge) error {
 		return nil
 	}
 	slices.SortStableFunc(bare, func(a, b *resource) int { return byPlace(a.at, b.at) })
-	names := make([]string, len(bare))
-	for i, r := range bare {
-		names[i] = r.address
+	at := j.at
+	for _, p := range j.modules[0].providers {
+		at = p.at()
 	}
-	j.find(bare[0], bare[0].at, "no tags on %s", strings.Join(names, ", "))
+	others := ""
+	if len(bare) > 1 {
+		others = fmt.Sprintf(" and %d others", len(bare)-1)
+	}
+	j.findAt(at, "no tags on %s%s", bare[0].address, others)
 	return nil
 }
 

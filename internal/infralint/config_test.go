@@ -49,6 +49,10 @@ func TestEvaluation(t *testing.T) {
 			"b/b.tf":  "resource \"aws_s3_bucket\" \"b\" {}\noutput \"name\" { value = aws_s3_bucket.b.id }",
 			"l/l.tf":  "variable \"bucket\" {}\nresource \"aws_s3_bucket_lifecycle_configuration\" \"l\" { bucket = var.bucket }",
 		}, "bucket-lifecycle", ""},
+		"a name that the caller gives": {map[string]string{
+			"main.tf":   "module \"m\" {\n  source = \"./m\"\n  name = \"otel-prod\"\n}",
+			"m/main.tf": "variable \"name\" {}\nresource \"aws_iam_role\" \"r\" { name = var.name }",
+		}, "environment-fixed", ""},
 		"statements of a for expression": {map[string]string{
 			"main.tf": "variable \"accounts\" {}\n" + provider + `resource "aws_iam_role" "x" { assume_role_policy = jsonencode({ Statement = [for a in var.accounts : {
   Effect = "Allow", Action = "sts:AssumeRoleWithWebIdentity", Principal = { Federated = aws_iam_openid_connect_provider.o.arn }

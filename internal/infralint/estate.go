@@ -43,6 +43,7 @@ type estate struct {
 	origin    origin
 	modules   []*module // of a configuration, the root first
 	resources []*resource
+	off       []*resource // what count or for_each leaves out
 	outputs   []output
 	variables []output // of a plan
 	notes     []string // what was not looked at, for people
@@ -88,6 +89,14 @@ func (e *estate) belonging(r *resource, kind, attribute string) (found []*resour
 		}
 	}
 	return found, mayBeMore
+}
+
+// leftOut tells whether the configuration has a resource that belongs to r, and leaves it out by count or for_each:
+// that is somebody's decision.
+func (e *estate) leftOut(r *resource, kind, attribute string) bool {
+	return slices.ContainsFunc(e.off, func(other *resource) bool {
+		return other.kind == kind && other.get(attribute).isOf(r)
+	})
 }
 
 // isDeclared tells whether a reference leads to a resource of the estate, and so to no other.

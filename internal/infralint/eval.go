@@ -41,8 +41,11 @@ func evaluate(e *estate) {
 	}
 	for _, m := range e.modules {
 		for _, name := range sortedNames(m.resources) {
-			if r := m.resource(name); r != nil {
+			r, there := m.resource(name)
+			if there {
 				e.resources = append(e.resources, r)
+			} else {
+				e.off = append(e.off, r)
 			}
 		}
 	}
@@ -57,17 +60,13 @@ func evaluate(e *estate) {
 	}
 }
 
-// resource evaluates a block; nil when there is none of it, by count or for_each.
-func (m *module) resource(name string) *resource {
+// resource evaluates a block, and tells whether there is any of it, by count and for_each.
+func (m *module) resource(name string) (*resource, bool) {
 	b := m.resources[name]
 	s := m.scope(b.file)
-	if count := s.attribute(b, "count"); count.is("0") {
-		return nil
-	}
-	if each := s.attribute(b, "for_each"); each.kind != absent && each.blank() {
-		return nil
-	}
+	there := !s.attribute(b, "count").is("0")
 	if each := s.attribute(b, "for_each"); each.kind != absent {
+		there = there && !each.blank()
 		// Which instance has which item is not told apart: each is of any.
 		some := unknownAt(each.at, each.references()...)
 		s = s.with(map[string]value{"each": objectAt(each.at, []string{"key", "value"}, []value{some, some})})
@@ -78,7 +77,7 @@ func (m *module) resource(name string) *resource {
 		at: b.at(), module: m,
 	}
 	r.body = s.body(b.Body, r.at)
-	return r
+	return r, there
 }
 
 // scope is where an expression is evaluated.

@@ -89,6 +89,14 @@ var states = map[string]struct{ body, rule, want string }{
 		`{"format_version": "1.2", "variables": {"api_key": {"value": "letmein-please"}}, "planned_values": {}}`,
 		"secret-literal", "in.json:0 secret-literal : it has the shape of a secret (named-secret)\n",
 	},
+	"a deployment that is left out": {
+		`{"format_version": "1.2", "planned_values": {"root_module": {"child_modules": [{"address": "module.m", "resources": [
+{"address": "module.m.aws_appconfig_configuration_profile.p", "mode": "managed", "type": "aws_appconfig_configuration_profile",
+"name": "p", "values": {"location_uri": "hosted"}}]}]}}, "configuration": {"root_module": {"module_calls": {"m": {"module":
+{"resources": [{"address": "aws_appconfig_deployment.d", "count_expression": {"references": ["var.deploy"]}, "expressions":
+{"configuration_profile_id": {"references": ["aws_appconfig_configuration_profile.p.id"]}}}]}}}}}}`,
+		"profile-not-deployed", "",
+	},
 	"an empty state": {`{"format_version": "1.0"}`, "secret-in-state", ""},
 	"an empty file":  {`{"version": 4}`, "secret-in-state", ""},
 	"not a plan's":   {`{"version": 4, "resources": [{"instances": [{"attributes": null}]}]}`, "secret-in-state", ""},

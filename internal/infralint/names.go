@@ -109,7 +109,7 @@ func (ev *evaluator) variable(m *module, name string) value {
 	var v value
 	switch {
 	case m.call != nil && m.call.expression(name) != nil:
-		return m.parent.scope(m.call.file).eval(m.call.expression(name))
+		v = m.parent.scope(m.call.file).eval(m.call.expression(name))
 	case m.given[name].kind != absent:
 		v = m.given[name]
 	default:

@@ -53,6 +53,8 @@ type moduleJSON struct {
 	Resources []struct {
 		Address     string         `json:"address"`
 		Expressions map[string]any `json:"expressions"`
+		Count       any            `json:"count_expression"`
+		Each        any            `json:"for_each_expression"`
 	} `json:"resources"`
 	Calls map[string]struct {
 		Expressions map[string]any `json:"expressions"`
@@ -93,6 +95,7 @@ func readJSON(name string, body []byte) (*estate, error) {
 			p.config = &in.Configuration.Root
 		}
 		p.modules(in.Planned.Root, 0)
+		p.leftOut(p.config, nil)
 		e.addOutputs(in.Planned.Outputs)
 		e.addVariables(in.Variables)
 	case in.Version == 4:
@@ -168,6 +171,30 @@ func (p *planReader) modules(m valuesModuleJSON, depth int) {
 	for _, child := range m.Children {
 		if depth < maxNesting {
 			p.modules(child, depth+1)
+		}
+	}
+}
+
+// leftOut keeps the resources of the configuration of which nothing is planned.
+func (p *planReader) leftOut(m *moduleJSON, path []string) {
+	prefix := ""
+	for _, name := range path {
+		prefix += "module." + name + "."
+	}
+	for _, r := range m.Resources {
+		kind, name, _ := strings.Cut(r.Address, ".")
+		base := prefix + r.Address
+		if r.Count == nil && r.Each == nil || p.estate.isDeclared(reference{address: base}) {
+			continue
+		}
+		p.estate.off = append(p.estate.off, &resource{
+			address: base, base: base, kind: kind, name: name, body: p.object(nil, r.Expressions, path), at: p.estate.at,
+		})
+	}
+	for _, name := range sortedNames(m.Calls) {
+		call := m.Calls[name]
+		if len(path) < maxNesting {
+			p.leftOut(&call.Module, append(slices.Clone(path), name))
 		}
 	}
 }

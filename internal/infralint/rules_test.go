@@ -362,7 +362,10 @@ output "o" { value = random_password.p.id }`},
 	{
 		"profile-no-version",
 		[]string{hosted},
-		[]string{profile, hosted + `resource "aws_appconfig_hosted_configuration_version" "v" { configuration_profile_id = aws_appconfig_configuration_profile.p.configuration_profile_id }`},
+		[]string{
+			hosted + "resource \"aws_appconfig_hosted_configuration_version\" \"v\" {\ncount = 0\nconfiguration_profile_id = aws_appconfig_configuration_profile.p.id\n}",
+			profile, hosted + `resource "aws_appconfig_hosted_configuration_version" "v" { configuration_profile_id = aws_appconfig_configuration_profile.p.configuration_profile_id }`,
+		},
 	},
 	{
 		"deployment-strategy",
@@ -420,7 +423,7 @@ output "o" { value = random_password.p.id }`},
 	{
 		"account-hard-coded",
 		[]string{`locals { a = "arn:aws:iam::123456789012:role/x" }`, bucket + of("aws_s3_bucket_policy", "policy = <<E\n{\"a\": \"arn:aws:iam::123456789012:root\"}\nE\n")},
-		[]string{`locals { a = "arn:aws:iam::aws:policy/x" }`, `variable "a" { default = "arn:aws:iam::123456789012:role/x" }`, `locals { a = "arn:aws:iam::${var.account}:role/x" }`},
+		[]string{`locals { a = "arn:aws:iam::aws:policy/x" }`, `variable "a" { default = "arn:aws:iam::123456789012:role/x" }`, `locals { a = "arn:aws:iam::${var.account}:role/x" }`, `locals { a = "arn:aws:iam::000000000000:role/nobody" }`},
 	},
 	{"terraform-version", []string{bucket}, []string{"terraform {\n  required_version = \">= 1.11\"\n}"}},
 	{
