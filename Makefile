@@ -21,6 +21,7 @@ demo: ## the whole delivery on this machine
 
 golden: ## rewrite golden renders and generated references after a wanted change
 	go test ./charts ./internal/cli ./internal/agent/settings ./internal/infralint -update
+	PINNACE_GOLDEN=1 ./.ci/terraform
 
 fuzz: ## half a minute for each fuzz target
 	./.ci/fuzz 30s

@@ -59,6 +59,35 @@ var granted = map[string][]request{
 		{"another secret", "secretsmanager:GetSecretValue", otherSecret, nil, false},
 		{"change the secret", "secretsmanager:PutSecretValue", secret, nil, false},
 	},
+	"follower": {
+		{"open a session", "appconfig:StartConfigurationSession", configuration, nil, true},
+		{"poll", "appconfig:GetLatestConfiguration", configuration, nil, true},
+		{"another profile", "appconfig:StartConfigurationSession", environment + "/configuration/prf9999", nil, false},
+		{"another environment", "appconfig:GetLatestConfiguration", otherEnv + "/configuration/prf1234", nil, false},
+		{"read the secret", "secretsmanager:GetSecretValue", secret, nil, false},
+	},
+	"alarm": {
+		{"see an alarm", "cloudwatch:DescribeAlarms", alarms + ":collector-errors", nil, true},
+		{"see alarms elsewhere", "cloudwatch:DescribeAlarms", "arn:aws:cloudwatch:eu-west-1:" + account + ":alarm:x", nil, false},
+		{"silence an alarm", "cloudwatch:DisableAlarmActions", alarms + ":collector-errors", nil, false},
+	},
+	"secret-decryption": append(secretDecryption(),
+		request{"encrypt", "kms:GenerateDataKey", kmsKey, viaSecrets(secret), false},
+	),
+	"secret-encryption": append(secretDecryption(),
+		request{"encrypt", "kms:GenerateDataKey", kmsKey, viaSecrets(secret), true},
+		request{"encrypt another secret", "kms:GenerateDataKey", kmsKey, viaSecrets(otherSecret), false},
+	),
+	// Asked of somebody who may otherwise do everything in Secrets Manager.
+	"secret-guard": {
+		{"read as a reader", "secretsmanager:GetSecretValue", secret, by(reader), true},
+		{"read as another reader", "secretsmanager:GetSecretValue", secret, by(otherReader), true},
+		{"read as an administrator", "secretsmanager:GetSecretValue", secret, by("arn:aws:iam::" + account + ":role/admin"), false},
+		{"read as root", "secretsmanager:GetSecretValue", secret, by("arn:aws:iam::" + account + ":root"), false},
+		{"read as nobody", "secretsmanager:GetSecretValue", secret, nil, false},
+		{"stage a key", "secretsmanager:PutSecretValue", secret, by(publisher), true},
+		{"mend this policy", "secretsmanager:PutResourcePolicy", secret, by(publisher), true},
+	},
 	"publisher": {
 		{"put an archive", "s3:PutObject", archive, nil, true},
 		{"read the index", "s3:GetObject", index, nil, true},
@@ -179,7 +208,23 @@ var granted = map[string][]request{
 		{"read in clear", "s3:GetObject", archive, keys("aws:SecureTransport", "false"), false},
 		{"list in clear", "s3:ListBucket", bucket, keys("aws:SecureTransport", "false"), false},
 	},
-	// Asked as an identity policy would be: its principal is checked by TestServiceTrust.
+	// Asked as an identity policy would be: its principals are checked by TestPrincipals.
+	"chart-repository-readers": {
+		{"read an archive", "s3:GetObject", archive, nil, true},
+		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
+		{"list the bucket", "s3:ListBucket", bucket, nil, false},
+		{"read outside the prefix", "s3:GetObject", bucket + "/other/index.yaml", nil, false},
+		{"put an archive", "s3:PutObject", archive, nil, false},
+	},
+	"pod-identity-trust": {
+		{"itself", "sts:AssumeRole", "*", pod("observability", "collector", cluster), true},
+		{"itself, with tags", "sts:TagSession", "*", pod("observability", "collector", cluster), true},
+		{"another service account", "sts:AssumeRole", "*", pod("observability", "evil", cluster), false},
+		{"another namespace", "sts:AssumeRole", "*", pod("evil", "collector", cluster), false},
+		{"another cluster", "sts:AssumeRole", "*", pod("observability", "collector", cluster+"2"), false},
+		{"without tags", "sts:AssumeRole", "*", keys("aws:SourceArn", cluster), false},
+		{"by web identity", "sts:AssumeRoleWithWebIdentity", "*", pod("observability", "collector", cluster), false},
+	},
 	"retrieval-trust": {
 		{"AppConfig for this account", "sts:AssumeRole", "*", keys("aws:SourceAccount", account), true},
 		{"AppConfig for another account", "sts:AssumeRole", "*", keys("aws:SourceAccount", "999999999999"), false},
@@ -210,6 +255,30 @@ func decryption(allowed bool) []request {
 // viaS3 is the context of a call of KMS that S3 makes for an object or, with a key of the bucket's, for all of it.
 func viaS3(arn string) map[string][]string {
 	return keys("kms:ViaService", "s3.eu-north-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn", arn)
+}
+
+// secretDecryption are the questions about a secret that a KMS key has encrypted.
+func secretDecryption() []request {
+	elsewhere := viaSecrets(secret)
+	elsewhere["kms:ViaService"] = []string{"s3.eu-north-1.amazonaws.com"}
+	return []request{
+		{"decrypt", "kms:Decrypt", kmsKey, viaSecrets(secret), true},
+		{"decrypt another secret", "kms:Decrypt", kmsKey, viaSecrets(otherSecret), false},
+		{"decrypt by hand", "kms:Decrypt", kmsKey, keys("kms:EncryptionContext:SecretARN", secret), false},
+		{"decrypt for another service", "kms:Decrypt", kmsKey, elsewhere, false},
+		{"decrypt with another key", "kms:Decrypt", kmsKey + "0", viaSecrets(secret), false},
+	}
+}
+
+// viaSecrets is the context of a call of KMS that Secrets Manager makes for a secret.
+func viaSecrets(arn string) map[string][]string {
+	return keys("kms:ViaService", "secretsmanager.eu-north-1.amazonaws.com", "kms:EncryptionContext:SecretARN", arn)
+}
+
+// pod is the context in which EKS Pod Identity assumes a role for a pod.
+func pod(namespace, serviceAccount, cluster string) map[string][]string {
+	return keys("aws:RequestTag/kubernetes-namespace", namespace,
+		"aws:RequestTag/kubernetes-service-account", serviceAccount, "aws:SourceArn", cluster)
 }
 
 // put is the context of a whole object's PutObject by TLS, part that of one part of a multipart upload.
@@ -254,22 +323,36 @@ func TestNothingIsSpare(t *testing.T) {
 	}
 }
 
-func TestServiceTrust(t *testing.T) {
-	var parsed policy.Document
-	if err := json.Unmarshal([]byte(render(t, "retrieval-trust")), &parsed); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(parsed.Statement[0].Principal); got != `{ "Service": "appconfig.amazonaws.com" }` {
-		t.Errorf("principal is %s", got)
+// TestPrincipals names who each document speaks of, where the decisions above leave it out.
+func TestPrincipals(t *testing.T) {
+	for name, want := range map[string]string{
+		"retrieval-trust":          `{ "Service": "appconfig.amazonaws.com" }`,
+		"pod-identity-trust":       `{ "Service": "pods.eks.amazonaws.com" }`,
+		"chart-repository-readers": `{ "AWS": ["` + reader + `", "` + otherReader + `"] }`,
+		"chart-repository-bucket":  `"*"`,
+		"secret-guard":             `"*"`,
+	} {
+		var parsed policy.Document
+		if err := json.Unmarshal([]byte(render(t, name)), &parsed); err != nil {
+			t.Fatal(err)
+		}
+		for _, statement := range parsed.Statement {
+			if got := string(statement.Principal); got != want {
+				t.Errorf("%s: principal is %s, want %s", name, got, want)
+			}
+		}
 	}
 }
 
-// decide asks versitygw's evaluator. A bucket policy only denies, so it is asked of somebody who may do all of S3.
+// guards are the resource policies that only deny, with what somebody may do whom they are asked of.
+var guards = map[string]string{"chart-repository-bucket": "s3:*", "secret-guard": "secretsmanager:*"}
+
+// decide asks versitygw's evaluator.
 func decide(name, document string, r request) bool {
 	entries := []types.PolicyEntry{{PolicyName: name, PolicyDocument: document}}
-	if name == "chart-repository-bucket" {
+	if granted, ok := guards[name]; ok {
 		entries = append(entries, types.PolicyEntry{PolicyDocument: `{"Version":"2012-10-17","Statement":[
-			{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`})
+			{"Effect":"Allow","Action":"` + granted + `","Resource":"*"}]}`})
 	}
 	asked := policy.RequestContext{Action: r.action, Resource: r.resource, Condition: r.context}
 	return policy.EvaluateIdentityPolicies(entries, asked) == policy.DecisionAllow

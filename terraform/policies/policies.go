@@ -36,6 +36,13 @@ var (
 	forbidden = regexp.MustCompile(`["\\*?]|\$\{|%\{|[[:cntrl:]]`)
 )
 
+// separator stands between the values of a list; what is around it in a template makes strings of them.
+const separator = `", "`
+
+// List joins the values of a variable whose name ends with "_arns", such as reader_arns, as Terraform does with
+// join("\", \"", values). The template has it between brackets and quotes: ["${reader_arns}"].
+func List(values ...string) string { return strings.Join(values, separator) }
+
 // optional are the variables that may be empty: charts may live at the root of a bucket.
 var optional = []string{"prefix"}
 
@@ -64,8 +71,9 @@ func Variables(fsys fs.FS, name string) ([]string, error) {
 
 // Render fills in the document called name from fsys, usually Templates. Every variable of the document must be given
 // and no other; values are plain text without quotes, backslashes, control characters, template openings or the
-// wildcards of IAM, and only "prefix" may be empty (else it ends with a slash). An error wraps ErrVariable or
-// fs.ErrNotExist, or says that the result is not JSON.
+// wildcards of IAM, and only "prefix" may be empty (else it ends with a slash). A name that ends with "_arns" takes
+// what List makes of one value or more. An error wraps ErrVariable or fs.ErrNotExist, or says that the result is not
+// JSON.
 func Render(fsys fs.FS, name string, vars map[string]string) (string, error) {
 	template, err := read(fsys, name)
 	if err != nil {
@@ -107,22 +115,36 @@ func variables(template string) []string {
 
 func check(wanted []string, vars map[string]string) error {
 	for _, name := range wanted {
-		value, given := vars[name]
-		switch {
-		case !given:
+		joined, given := vars[name]
+		if !given {
 			return fmt.Errorf("%w: %s is missing", ErrVariable, name)
-		case value == "" && !slices.Contains(optional, name):
-			return fmt.Errorf("%w: %s is empty", ErrVariable, name)
-		case forbidden.MatchString(value):
-			return fmt.Errorf("%w: %s must not hold %q", ErrVariable, name, forbidden.FindString(value))
-		case name == "prefix" && value != "" && !strings.HasSuffix(value, "/"):
-			return fmt.Errorf("%w: prefix %q must end with a slash, or it would cover its neighbours", ErrVariable, value)
+		}
+		values := []string{joined}
+		if strings.HasSuffix(name, "_arns") {
+			values = strings.Split(joined, separator)
+		}
+		for _, value := range values {
+			if err := checkValue(name, value); err != nil {
+				return err
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		if !slices.Contains(wanted, name) {
 			return fmt.Errorf("%w: %s is not used", ErrVariable, name)
 		}
+	}
+	return nil
+}
+
+func checkValue(name, value string) error {
+	switch {
+	case value == "" && !slices.Contains(optional, name):
+		return fmt.Errorf("%w: %s is empty", ErrVariable, name)
+	case forbidden.MatchString(value):
+		return fmt.Errorf("%w: %s must not hold %q", ErrVariable, name, forbidden.FindString(value))
+	case name == "prefix" && value != "" && !strings.HasSuffix(value, "/"):
+		return fmt.Errorf("%w: prefix %q must end with a slash, or it would cover its neighbours", ErrVariable, value)
 	}
 	return nil
 }

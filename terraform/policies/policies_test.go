@@ -30,6 +30,10 @@ const (
 	configuration = environment + "/configuration/prf1234"
 	bucket        = "arn:aws:s3:::example-charts"
 	maintainer    = "arn:aws:iam::" + account + ":role/chart-maintainer"
+	cluster       = "arn:aws:eks:eu-north-1:" + account + ":cluster/example"
+	alarms        = "arn:aws:cloudwatch:eu-north-1:" + account + ":alarm"
+	reader        = "arn:aws:iam::" + account + ":role/prod-collector"
+	otherReader   = "arn:aws:iam::" + account + ":role/prod-retrieval"
 	kmsKey        = "arn:aws:kms:eu-north-1:" + account + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
 )
 
@@ -52,6 +56,11 @@ var values = map[string]string{
 	"region":            "eu-north-1",
 
 	"maintainer_role_arn": maintainer,
+	"cluster_arn":         cluster,
+	"namespace":           "observability",
+	"service_account":     "collector",
+	"alarms_arn":          alarms,
+	"reader_arns":         policies.List(reader, otherReader),
 }
 
 func varsOf(t *testing.T, name string) map[string]string {
@@ -78,9 +87,10 @@ func render(t *testing.T, name string) string {
 
 func TestNames(t *testing.T) {
 	want := []string{
-		"chart-repository-bucket", "decryption", "deployer", "deployer-trust", "encryption", "maintainer",
-		"maintainer-trust", "publisher", "publisher-trust", "reader", "reader-trust", "retrieval", "retrieval-trust",
-		"tagging", "workload", "workload-trust",
+		"alarm", "chart-repository-bucket", "chart-repository-readers", "decryption", "deployer", "deployer-trust",
+		"encryption", "follower", "maintainer", "maintainer-trust", "pod-identity-trust", "publisher",
+		"publisher-trust", "reader", "reader-trust", "retrieval", "retrieval-trust", "secret-decryption",
+		"secret-encryption", "secret-guard", "tagging", "workload", "workload-trust",
 	}
 	if diff := cmp.Diff(want, policies.Names()); diff != "" {
 		t.Errorf("Names (-want +got):\n%s", diff)
@@ -99,7 +109,8 @@ func TestGrammar(t *testing.T) {
 			switch {
 			case strings.HasSuffix(name, "-trust"):
 				// The parser knows three service principals only; the grammar is the same for each.
-				err = policy.ParseTrust(strings.Replace(document, "appconfig.amazonaws.com", "s3.amazonaws.com", 1))
+				known := strings.NewReplacer("appconfig.amazonaws.com", "s3.amazonaws.com", "pods.eks.amazonaws.com", "s3.amazonaws.com")
+				err = policy.ParseTrust(known.Replace(document))
 			default:
 				err = policy.Parse(withoutPrincipals(t, document))
 			}
@@ -142,6 +153,15 @@ func TestRenderRefuses(t *testing.T) {
 				t.Errorf("Render gave %q and error %v, want an error with %q", document, err, test.want)
 			}
 		})
+	}
+	for what, arns := range map[string]string{
+		"no reader": policies.List(), "an empty reader": policies.List(reader, ""), "everybody": policies.List(reader, "*"),
+		"not a list": reader + `","` + otherReader,
+	} {
+		vars := map[string]string{"secret_arn": secret, "reader_arns": arns}
+		if document, err := policies.Render(policies.Templates, "secret-guard", vars); !errors.Is(err, policies.ErrVariable) {
+			t.Errorf("%s: Render gave %q and error %v, want ErrVariable", what, document, err)
+		}
 	}
 	if _, err := policies.Render(policies.Templates, "nothing", nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an unknown document gave %v, want fs.ErrNotExist", err)
