@@ -60,8 +60,8 @@ func evaluate(e *estate) {
 	}
 }
 
-// resource evaluates a block, and tells whether there is any of it, by count and for_each. In a module that is judged by
-// itself a variable's default is only one possibility: what it leaves out may be there.
+// resource evaluates a block, and tells whether there is any of it, by count and for_each. In a module that is judged
+// by itself a variable's default is only one possibility: what it leaves out may be there.
 func (m *module) resource(name string) (*resource, bool) {
 	b := m.resources[name]
 	s := m.scope(b.file)
