@@ -265,12 +265,12 @@ func TestVerbs(t *testing.T) {
 			name: "check finds a field that is missing", code: 4,
 			args:   []string{"check", names, "--file", key + "=none", "--file", key + ".2=private_key"},
 			stdout: "✗ item none from appconfig app/prod/otel\n    reading configuration app/prod/otel: item none: field none is missing\n",
-			stderr: "2 of 2 checks failed",
+			stderr: "2 of 4 checks failed, 1 not tried",
 		},
 		{
 			name: "check finds a symlink", args: []string{"check", names, "--file", link + "=private_key"}, code: 4,
 			stdout: "✗ file " + dir + "\n    target " + link + " is there and is not a regular file",
-			stderr: "1 of 2 checks failed",
+			stderr: "1 of 3 checks failed",
 		},
 		{name: "check as JSON", args: []string{"check", "--output=json", names, file}, stdout: `"what": "item private_key",`},
 		{

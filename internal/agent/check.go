@@ -2,33 +2,26 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
+	"path/filepath"
+	"slices"
 	"sync"
 
+	"github.com/pinnace-dev/pinnace/internal/agent/observe"
 	"github.com/pinnace-dev/pinnace/internal/agent/settings"
+	"github.com/pinnace-dev/pinnace/internal/blame"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
+	"github.com/pinnace-dev/pinnace/internal/delivery/sink/loopback"
+	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
+	"github.com/pinnace-dev/pinnace/internal/identity/workload"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
-// Finding is what check says of one item or one sink.
-type Finding struct {
-	What        string `json:"what"` // item private_key, file /run/keys
-	Source      string `json:"source,omitempty"`
-	Version     string `json:"version,omitempty"`
-	Fingerprint string `json:"fingerprint,omitempty"`
-	Optional    bool   `json:"optional,omitempty"`
-	Error       string `json:"error,omitempty"` // empty when it is right
-	Hint        string `json:"hint,omitempty"`  // what would mend it
-	err         error
-}
-
-// check fetches every item once, looks whether the files could be written, and explains what fails. It writes nothing
-// and starts nothing. Its kind of failure is that of the first item which is needed and cannot be had.
+// check says who the pod is, fetches every item once, looks whether it could be delivered, and explains what fails. It
+// writes nothing and starts nothing. Its kind of failure is that of the first item which is needed and cannot be had.
 func check(ctx context.Context, p Program, args []string) error {
 	set := flag.NewFlagSet("check", flag.ContinueOnError)
 	output := set.String("output", "table", "")
@@ -42,24 +35,92 @@ func check(ctx context.Context, p Program, args []string) error {
 	}
 	c := p.config(s)
 	c.Log = slog.New(slog.DiscardHandler)
-	a, err := New(ctx, c)
+	findings, err := Check(ctx, c)
 	if err != nil {
 		return err
 	}
-	findings := a.Check(ctx)
-	if *output == "json" {
-		encoder := json.NewEncoder(p.Stdout)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(findings)
-	} else {
-		err = printFindings(p.Stdout, findings)
-	}
-	return errors.Join(err, verdict(findings))
+	return errors.Join(printFindings(p.Stdout, *output, findings), verdict(findings))
 }
 
-// Check asks every source once, all at the same time, and every sink that can say in advance whether it could take the
-// answers.
-func (a *Agent) Check(ctx context.Context) []Finding {
+// Check makes an agent, as New does, and tries each part of it once: first who the pod is, then all sources at the same
+// time, then every sink. Without an identity nothing else is tried.
+func Check(ctx context.Context, c Config) ([]Finding, error) {
+	who := checkIdentity(ctx, c)
+	if failed([]Finding{who}) {
+		return append([]Finding{who}, untried(c.Settings)...), nil
+	}
+	a, err := New(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	items, snapshot := a.checkFeeds(ctx)
+	findings := append([]Finding{who}, items...)
+	for _, sink := range a.engine.Sinks {
+		findings = append(findings, checkSink(ctx, sink, snapshot, failed(items)))
+	}
+	return append(findings, a.checkAddresses(ctx)...), nil
+}
+
+// checkIdentity asks AWS who the pod is. Where STS gives no answer, credentials that were had without it will do.
+func checkIdentity(ctx context.Context, c Config) Finding {
+	f := Finding{What: "identity"}
+	cfg, err := workload.Config(ctx, workload.Options{
+		Getenv: c.Getenv, HTTPClient: c.HTTPClient, AllowStatic: c.Settings.AllowStaticCredentials,
+	})
+	if err != nil {
+		return finding(f, err)
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return finding(f, awserr.Short(err))
+	}
+	who, err := workload.WhoAmI(ctx, cfg)
+	if _, unreachable := awserr.Unreachable(err); unreachable {
+		f.Note = "credentials are there; STS does not say whose: " + err.Error()
+		return f
+	}
+	if err == nil {
+		f.Caller = &who
+	}
+	return finding(f, err)
+}
+
+// untried is what an agent would have tried.
+func untried(s settings.Settings) []Finding {
+	var findings []Finding
+	add := func(what, source string, optional bool) {
+		f := Finding{What: what, Source: source, Optional: optional, NotTried: true}
+		if !slices.ContainsFunc(findings, func(o Finding) bool { return o.What == what }) {
+			findings = append(findings, f)
+		}
+	}
+	for _, g := range s.Groups() {
+		for _, item := range g.Items {
+			add("item "+item.Name, g.Name(), item.Optional)
+		}
+	}
+	for _, f := range s.Files {
+		add("file "+filepath.Dir(f.Path), "", false)
+	}
+	if s.Loopback != nil {
+		add("loopback", "", false)
+	}
+	if s.Process != nil {
+		add("process", "", false)
+	}
+	if s.OnChange != nil {
+		add("hook", "", false)
+	}
+	if s.Loopback != nil {
+		add("loopback address "+s.Loopback.Address, "", false)
+	}
+	if s.Status != nil {
+		add("status address "+s.Status.Address, "", false)
+	}
+	return findings
+}
+
+// checkFeeds asks every source once, all at the same time.
+func (a *Agent) checkFeeds(ctx context.Context) ([]Finding, delivery.Snapshot) {
 	perFeed := make([][]Finding, len(a.engine.Feeds))
 	snapshots := make([]delivery.Snapshot, len(a.engine.Feeds))
 	var group sync.WaitGroup
@@ -77,18 +138,9 @@ func (a *Agent) Check(ctx context.Context) []Finding {
 	}
 	all, err := delivery.NewSnapshot(items...)
 	if err != nil {
-		return append(findings, Finding{What: "items", Error: err.Error(), err: err})
+		findings = append(findings, finding(Finding{What: "items"}, err))
 	}
-	for _, sink := range a.engine.Sinks {
-		trier, ok := sink.(interface {
-			Try(ctx context.Context, s delivery.Snapshot) error
-		})
-		if !ok || failed(findings) {
-			continue
-		}
-		findings = append(findings, finding(Finding{What: sink.Name()}, trier.Try(ctx, all)))
-	}
-	return findings
+	return findings, all
 }
 
 // checkFeed asks a source.
@@ -97,75 +149,64 @@ func checkFeed(ctx context.Context, f delivery.Feed) ([]Finding, delivery.Snapsh
 	var findings []Finding
 	for _, want := range f.Items {
 		found := Finding{What: "item " + want.Item, Source: f.Name, Optional: want.Optional}
-		why := err
+		why := answer.Failed[want.Item]
 		if why == nil {
-			why = answer.Failed[want.Item]
+			why = err
 		}
 		item, ok := answer.Snapshot.Get(want.Item)
 		switch {
 		case ok:
 			found.Version, found.Fingerprint = item.Version, item.Value.Fingerprint()
-		case why == nil && !want.Optional:
-			why = fmt.Errorf("%s does not give it", f.Name)
+		case why == nil && want.Optional:
+			found.Note = "there is none"
+		case why == nil:
+			why = blame.On(fmt.Errorf("%s does not give it", f.Name), blame.Document)
 		}
 		findings = append(findings, finding(found, why))
 	}
 	return findings, answer.Snapshot
 }
 
-func finding(f Finding, err error) Finding {
-	if f.err = err; err != nil {
-		f.Error, f.Hint = err.Error(), problem.HintOf(err)
+// checkSink looks at what a sink needs beside the items, and tries it with them when they are all there.
+func checkSink(ctx context.Context, sink delivery.Sink, s delivery.Snapshot, lacking bool) Finding {
+	f := Finding{What: sink.Name()}
+	if looker, ok := sink.(interface{ Look() error }); ok {
+		if err := looker.Look(); err != nil {
+			return finding(f, blame.On(err, blame.Sink))
+		}
+	}
+	trier, ok := sink.(interface {
+		Try(ctx context.Context, s delivery.Snapshot) error
+	})
+	switch {
+	case ok && lacking:
+		f.NotTried = true
+		return f
+	case ok:
+		return finding(f, blame.On(trier.Try(ctx, s), blame.Sink))
 	}
 	return f
 }
 
-func failed(findings []Finding) bool {
-	for _, f := range findings {
-		if f.err != nil && !f.Optional {
-			return true
+// checkAddresses takes each address and gives it back at once.
+func (a *Agent) checkAddresses(ctx context.Context) []Finding {
+	var findings []Finding
+	try := func(what, address string, open opener) {
+		l, err := open(ctx, address)
+		if err == nil {
+			err = l.Close()
 		}
+		if err != nil {
+			err = problem.New(problem.KindOf(err), problem.HintOf(err)+"; where the agent runs already, it is the one that "+
+				"has it", "%w", err)
+		}
+		findings = append(findings, finding(Finding{What: what + " address " + address}, blame.On(err, blame.Sink)))
 	}
-	return false
-}
-
-// verdict is the error of the whole: how many failed, of the kind of the first.
-func verdict(findings []Finding) error {
-	var first error
-	n := 0
-	for _, f := range findings {
-		if f.err != nil && !f.Optional {
-			if n++; first == nil {
-				first = f.err
-			}
-		}
+	if s := a.settings.Loopback; s != nil {
+		try("loopback", s.Address, a.openOr(loopback.Listen))
 	}
-	if first == nil {
-		return nil
+	if s := a.settings.Status; s != nil {
+		try("status", s.Address, a.openOr(observe.Listen))
 	}
-	return problem.New(problem.KindOf(first), "", "%d of %d checks failed", n, len(findings))
-}
-
-// printFindings writes a line for each, and two more for what fails.
-func printFindings(w io.Writer, findings []Finding) error {
-	for _, f := range findings {
-		mark, text := "✓", f.What
-		if f.Source != "" {
-			text += " from " + f.Source
-		}
-		if f.Fingerprint != "" {
-			text += ": version " + f.Version + ", fingerprint " + f.Fingerprint
-		}
-		if f.err != nil {
-			mark = "✗"
-			text += "\n    " + f.Error
-			if f.Hint != "" {
-				text += "\n    hint: " + f.Hint
-			}
-		}
-		if _, err := fmt.Fprintf(w, "%s %s\n", mark, text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return findings
 }

@@ -118,6 +118,7 @@ type Answer struct {
 	Unchanged bool
 	// Failed says of items by their names why they could not be had this time, in a source whose items are independent of
 	// each other. What was last had of them stays. They may be missing in Snapshot, and it goes with Unchanged too.
+	// When Fetch fails it may tell the items apart.
 	Failed map[string]error
 	// After is the earliest moment, from now, at which the source wants to be asked again: the server's word. Zero leaves
 	// it to the engine. It is obeyed when Fetch fails, too.

@@ -44,8 +44,7 @@ func Handler(status func() delivery.Status, now func() time.Time, collectors ...
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(status()) // whoever asked is gone
 	})
-	// A compressor has more memory than all of the rest, for a page of a few kilobytes.
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	return mux
 }
 

@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/pinnace-dev/pinnace/internal/blame"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -79,8 +83,28 @@ func ReachHint(service, region, host string) string {
 	if host == "" {
 		host = service + "." + region + ".amazonaws.com"
 	}
+	variable := strings.ToUpper(service)
+	if service == "secretsmanager" {
+		variable = "SECRETS_MANAGER" // as the SDKs call it
+	}
 	return fmt.Sprintf("let this process reach %s: look at its NetworkPolicy and security group, at the VPC endpoint "+
-		"com.amazonaws.%s.%s, and at AWS_ENDPOINT_URL_%s", host, region, service, strings.ToUpper(service))
+		"com.amazonaws.%s.%s, and at AWS_ENDPOINT_URL_%s", host, region, service, variable)
+}
+
+// Trouble is the cause of what can befall every call: no answer, too many calls, a service that fails by itself. It is
+// empty for anything else.
+func Trouble(err error) blame.Cause {
+	if _, ok := Unreachable(err); ok {
+		return blame.Network
+	}
+	if _, ok := retry.DefaultThrottleErrorCodes[Code(err)]; ok {
+		return blame.Throttled
+	}
+	e, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if ok && e.HTTPStatusCode() >= http.StatusInternalServerError {
+		return blame.Service
+	}
+	return ""
 }
 
 // Code is the error code of the service, or "" when the error did not come from one.

@@ -3,9 +3,7 @@ package workload
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -100,69 +97,4 @@ func (f facts) name() string {
 		return "the role of the pod identity association"
 	}
 	return "the user of the static keys"
-}
-
-// explainAssume names what a failed AssumeRole means. What went wrong before it, with the pod's own credentials, is
-// explained already and only gets its place.
-func (f facts) explainAssume(err error) error {
-	if hint := problem.HintOf(err); hint != "" {
-		return fmt.Errorf("assuming role %s: %w", f.role, awserr.Short(err))
-	}
-	kind, hint := problem.Failed, ""
-	code := awserr.Code(err)
-	if host, ok := awserr.Unreachable(err); ok {
-		hint = awserr.ReachHint("sts", f.region, host)
-	} else if code == "" {
-		hint = "what answers may not be STS; look at AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL"
-	} else {
-		kind, hint = problem.Denied, f.assumeHint(code, awserr.Short(err).Error())
-	}
-	return problem.New(kind, hint, "assuming role %s: %w", f.role, awserr.Short(err))
-}
-
-func (f facts) assumeHint(code, text string) string {
-	switch {
-	case strings.HasPrefix(code, "AccessDenied"):
-		return f.deniedHint(text)
-	case code == "ValidationError" && strings.Contains(text, "DurationSeconds"):
-		return fmt.Sprintf("ask for a shorter session, or raise MaxSessionDuration of %s; 1h is the most for a role that "+
-			"a role assumes", f.role)
-	case code == "ValidationError":
-		return "check the role's ARN, the external id and the session name"
-	case code == "RegionDisabledException":
-		return fmt.Sprintf("activate STS in region %s, or choose another AWS_REGION", f.region)
-	case strings.HasPrefix(code, "ExpiredToken"), code == "InvalidClientTokenId":
-		return fmt.Sprintf("the session of %s has ended; it is renewed at the next try; check the node's clock if it goes "+
-			"on", f.from.name())
-	case code == "SignatureDoesNotMatch", code == "RequestExpired":
-		return "set this machine's clock; AWS accepts 5 minutes of difference"
-	}
-	return fmt.Sprintf("compare the trust policy of %s with %s", f.role, f.from.name())
-}
-
-// deniedHint tells apart whose policy is at fault as far as STS says so. Where it does not, it names all that must be
-// there, for STS says the same of a role that does not exist.
-func (f facts) deniedHint(text string) string {
-	permit := fmt.Sprintf("the policy of %s must allow sts:AssumeRole on %s", f.from.name(), f.role)
-	trust := fmt.Sprintf("the trust policy of %s must allow sts:AssumeRole to %s", f.role, f.from.name())
-	external := "; if it asks for sts:ExternalId, give the external id, for none is given"
-	if f.externalID {
-		external = "; if it asks for sts:ExternalId, that must be the external id that is given"
-	}
-	switch {
-	case strings.Contains(text, "sts:TagSession"):
-		return fmt.Sprintf("the trust policy of %s must allow sts:TagSession beside sts:AssumeRole to %s: sessions of pod "+
-			"identity hand on their tags", f.role, f.from.name())
-	case strings.Contains(text, "explicit deny in a resource-based"):
-		return "a Deny in the trust policy of " + f.role + " hits " + f.from.name()
-	case strings.Contains(text, "explicit deny in an identity-based"):
-		return "a Deny in the policy of " + f.from.name() + " hits sts:AssumeRole on " + f.role
-	case strings.Contains(text, "explicit deny"):
-		return "a Deny of the organisation, a boundary or a session policy hits sts:AssumeRole of " + f.from.name()
-	case strings.Contains(text, "no identity-based policy allows"):
-		return permit
-	case strings.Contains(text, "no resource-based policy allows"):
-		return trust + external
-	}
-	return permit + ", and " + trust + external + "; AWS says the same of a role that does not exist, so check the ARN"
 }

@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/pinnace-dev/pinnace/internal/blame"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
 
@@ -54,7 +55,7 @@ type Options struct {
 func Config(_ context.Context, o Options) (aws.Config, error) {
 	region, err := regionOf(o.Getenv)
 	if err != nil {
-		return aws.Config{}, err
+		return aws.Config{}, blame.On(err, blame.Region)
 	}
 	client := o.HTTPClient
 	if client == nil {
@@ -65,13 +66,13 @@ func Config(_ context.Context, o Options) (aws.Config, error) {
 	}
 	if base := o.Getenv("AWS_ENDPOINT_URL"); base != "" {
 		if err := checkURL("AWS_ENDPOINT_URL", base); err != nil {
-			return aws.Config{}, err
+			return aws.Config{}, blame.On(err, blame.Network)
 		}
 		cfg.BaseEndpoint = &base
 	}
 	provider, f, err := choose(cfg, o)
 	if err != nil {
-		return aws.Config{}, err
+		return aws.Config{}, blame.On(err, blame.Identity)
 	}
 	cfg.Credentials = hold(provider)
 	return withFacts(cfg, f), nil

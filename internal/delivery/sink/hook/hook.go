@@ -93,6 +93,16 @@ func (*Sink) Name() string { return "hook" }
 // Follows says that the hook comes after every other sink.
 func (*Sink) Follows() {}
 
+// Look says whether the command can be found. It runs nothing. Whether there is a process to signal it leaves open:
+// that may start after the agent.
+func (s *Sink) Look() error {
+	if len(s.c.Command) == 0 {
+		return nil
+	}
+	_, err := osproc.Find(s.c.Command[0], s.c.Dir, s.c.Base)
+	return err
+}
+
 // Apply tells the workload what changed since it was last told.
 func (s *Sink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {
 	if err := ctx.Err(); err != nil {

@@ -143,6 +143,28 @@ func (r route) String() string {
 // Name is "loopback".
 func (*Sink) Name() string { return "loopback" }
 
+// Look says whether the file of the token has one.
+func (s *Sink) Look() error {
+	if s.config.AllowAnyone {
+		return nil
+	}
+	if _, err := readToken(s.config.TokenFile); err != nil {
+		return problem.New(problem.Failed,
+			"mount a file with one word that callers must send; nothing is served without it",
+			"the token of the loopback sink, %s: %w", s.config.TokenFile, err)
+	}
+	return nil
+}
+
+// Try says whether Apply would take a snapshot. It changes nothing.
+func (s *Sink) Try(ctx context.Context, snapshot delivery.Snapshot) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := newTable(s.config.Expose, snapshot)
+	return err
+}
+
 // Apply makes the answers of a snapshot and puts them in the place of the last ones, all at once. It refuses a snapshot
 // that lacks an exposed item, and values that the service's own wire format cannot carry.
 func (s *Sink) Apply(ctx context.Context, snapshot delivery.Snapshot) error {

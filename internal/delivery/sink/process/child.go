@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/sink/internal/osproc"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 )
@@ -45,6 +46,25 @@ type child struct {
 	// stopping says that whoever stops the child sees to its end, too; asked, that it was sent the stop signal. Both are
 	// guarded by the sink's lock.
 	stopping, asked bool
+}
+
+// Look says whether the command can be found and started, whatever the items are. It starts nothing.
+func (s *Sink) Look() error {
+	_, err := s.command(environment{})
+	return err
+}
+
+// Try says whether Apply could start the workload with a snapshot. It starts nothing.
+func (s *Sink) Try(ctx context.Context, snapshot delivery.Snapshot) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	env, err := s.environment(snapshot)
+	if err != nil {
+		return err
+	}
+	_, err = s.command(env)
+	return err
 }
 
 // command is what would start a child with env. It finds out whatever can go wrong without starting it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pinnace-dev/pinnace/internal/blame"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/reference"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/document"
@@ -39,8 +40,8 @@ type part struct {
 func (s *Source) snapshot(ctx context.Context) (delivery.Snapshot, error) {
 	parts, err := s.read()
 	if err != nil {
-		return delivery.Snapshot{}, problem.New(problem.Refused,
-			"deploy a corrected document; the values delivered before stay in place", "%w", err)
+		return delivery.Snapshot{}, blame.On(problem.New(problem.Refused,
+			"deploy a corrected document; the values delivered before stay in place", "%w", err), blame.Document)
 	}
 	var refs []reference.Reference
 	for _, p := range parts {
@@ -62,7 +63,7 @@ func (s *Source) snapshot(ctx context.Context) (delivery.Snapshot, error) {
 	items := make([]delivery.Item, len(parts))
 	for i, p := range parts {
 		if items[i], err = s.item(ctx, p, resolved); err != nil {
-			return delivery.Snapshot{}, fmt.Errorf("item %s: %w", p.item.Name, err)
+			return delivery.Snapshot{}, blame.On(fmt.Errorf("item %s: %w", p.item.Name, err), blame.Document)
 		}
 	}
 	return delivery.NewSnapshot(items...)

@@ -3,9 +3,7 @@ package appconfig
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http/httptrace"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/appconfigdata"
 	"github.com/aws/aws-sdk-go-v2/service/appconfigdata/types"
 
+	"github.com/pinnace-dev/pinnace/internal/blame"
 	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
 	"github.com/pinnace-dev/pinnace/internal/problem"
 	"github.com/pinnace-dev/pinnace/internal/secret"
@@ -66,8 +65,8 @@ func (s *Source) take(out *appconfigdata.GetLatestConfigurationOutput) (after ti
 		s.label, s.contentType = label, aws.ToString(out.ContentType)
 	case s.fresh || label != "":
 		s.fresh = true // until there is content, no answer means "unchanged"
-		return after, problem.New(problem.Refused, "deploy a document with content",
-			"reading configuration %s: empty configuration", s.cfg.name())
+		return after, blame.On(problem.New(problem.Refused, "deploy a document with content",
+			"reading configuration %s: empty configuration", s.cfg.name()), blame.Document)
 	}
 	return after, nil
 }
@@ -121,36 +120,4 @@ func refusal(err error) types.InvalidParameterProblem {
 func spent(err error) bool {
 	_, refused := errors.AsType[*types.BadRequestException](err)
 	return refused && refusal(err) != types.InvalidParameterProblemPollIntervalNotSatisfied
-}
-
-// explain gives a failed call its kind and the step that mends it.
-func (s *Source) explain(doing string, err error) error {
-	kind, hint := problem.KindOf(err), problem.HintOf(err)
-	if strings.HasPrefix(awserr.Code(err), "AccessDenied") {
-		kind = problem.Denied
-		hint = fmt.Sprintf("the role's policy needs appconfig:StartConfigurationSession and "+
-			"appconfig:GetLatestConfiguration on arn:aws:appconfig:%s:ACCOUNT:application/ID/environment/ID/"+
-			"configuration/ID (ids, not names)", s.region)
-	}
-	if host, ok := awserr.Unreachable(err); ok && hint == "" {
-		hint = awserr.ReachHint("appconfigdata", s.region, host)
-	}
-	if e, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		switch e.ResourceType {
-		case types.ResourceTypeDeployment, types.ResourceTypeConfiguration:
-			hint = "deploy a version with: aws appconfig start-deployment"
-		default:
-			hint = fmt.Sprintf("check the names of application, environment and profile in region %s", s.region)
-		}
-		err = fmt.Errorf("%s not found: %w", thing(e.ResourceType), awserr.Short(err))
-		return problem.New(kind, hint, "%s for configuration %s: %w", doing, s.cfg.name(), err)
-	}
-	return problem.New(kind, hint, "%s for configuration %s: %w", doing, s.cfg.name(), awserr.Short(err))
-}
-
-func thing(t types.ResourceType) string {
-	if t == "" {
-		return "something"
-	}
-	return strings.ToLower(string(t))
 }

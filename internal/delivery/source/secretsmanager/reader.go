@@ -3,10 +3,8 @@ package secretsmanager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 
+	"github.com/pinnace-dev/pinnace/internal/blame"
 	"github.com/pinnace-dev/pinnace/internal/delivery"
 	"github.com/pinnace-dev/pinnace/internal/delivery/source/internal/document"
 	"github.com/pinnace-dev/pinnace/internal/identity/awserr"
@@ -115,9 +114,9 @@ func (r *reader) keep(ctx context.Context, key read, got held, err error, out ou
 	case err != nil:
 		out.failed[key] = r.explain(ctx, key, err)
 	case got.value.Len() == 0:
-		out.failed[key] = problem.New(problem.Refused,
+		out.failed[key] = blame.On(problem.New(problem.Refused,
 			"put a value with: aws secretsmanager put-secret-value --secret-id "+key.id, "secret %s (%s) is empty",
-			key.id, key)
+			key.id, key), blame.Document)
 	default:
 		out.had[key] = got
 		if key.version != "" {
@@ -187,12 +186,13 @@ func member(value secret.Value, id, name string) (secret.Value, error) {
 	}
 	object, err := document.Parse(value.Reveal())
 	if err != nil {
-		return secret.Value{}, problem.New(problem.Refused, "leave the JSON key out, or store a JSON object",
-			"secret %s has no key %s: %w", id, name, err)
+		return secret.Value{}, blame.On(problem.New(problem.Refused, "leave the JSON key out, or store a JSON object",
+			"secret %s has no key %s: %w", id, name, err), blame.Document)
 	}
 	text, err := object.Member(name)
 	if err != nil {
-		return secret.Value{}, problem.New(problem.Refused, "check the JSON key", "secret %s: %w", id, err)
+		return secret.Value{}, blame.On(problem.New(problem.Refused, "check the JSON key", "secret %s: %w", id, err),
+			blame.Document)
 	}
 	return secret.FromString(text), nil
 }
@@ -202,59 +202,6 @@ func refusePending(id, stage string) error {
 	if stage != pending {
 		return nil
 	}
-	return problem.New(problem.Refused, "pin the version by its id, or use "+current,
-		"secret %s: stage %s is not delivered, its version may be unfinished", id, pending)
-}
-
-// explain gives a failed read its kind and the step that mends it.
-func (r *reader) explain(ctx context.Context, key read, err error) error {
-	kind, hint := problem.KindOf(err), problem.HintOf(err)
-	host, unreachable := awserr.Unreachable(err)
-	switch code := awserr.Code(err); {
-	case unreachable && hint == "":
-		hint = awserr.ReachHint("secretsmanager", r.config.Region, host)
-	case code == "DecryptionFailure",
-		strings.HasPrefix(code, "AccessDenied") && strings.Contains(awserr.Short(err).Error(), "KMS"):
-		kind = problem.Denied
-		hint = fmt.Sprintf("allow kms:Decrypt on the secret's key, in the key's policy too, with condition "+
-			"kms:ViaService = secretsmanager.%s.amazonaws.com", r.config.Region)
-	case strings.HasPrefix(code, "AccessDenied"):
-		kind = problem.Denied
-		hint = fmt.Sprintf(`the role's policy needs {"Effect":"Allow","Action":"secretsmanager:GetSecretValue",`+
-			`"Resource":"%s"}`, r.arn(ctx, key.id))
-	case code == notFound:
-		hint = fmt.Sprintf("check the name and the %s in region %s; a secret of another account needs its full ARN",
-			strings.Fields(key.String())[0], r.config.Region)
-	case code == "InvalidRequestException" && strings.Contains(awserr.Short(err).Error(), "delet"):
-		hint = "it is scheduled for deletion; bring it back with: aws secretsmanager restore-secret --secret-id " + key.id
-	}
-	return problem.New(kind, hint, "reading secret %s (%s): %w", key.id, key, awserr.Short(err))
-}
-
-const notFound = "ResourceNotFoundException"
-
-// arn is what a policy calls the secret. Of a name the account comes from the credentials, where they know it, and the
-// six characters that Secrets Manager appends are left open.
-func (r *reader) arn(ctx context.Context, id string) string {
-	if strings.HasPrefix(id, "arn:") {
-		return id
-	}
-	account := "*"
-	if r.config.Credentials != nil {
-		if c, err := r.config.Credentials.Retrieve(ctx); err == nil && c.AccountID != "" {
-			account = c.AccountID
-		}
-	}
-	return fmt.Sprintf("arn:%s:secretsmanager:%s:%s:secret:%s-??????", partition(r.config.Region), r.config.Region,
-		account, id)
-}
-
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
+	return blame.On(problem.New(problem.Refused, "pin the version by its id, or use "+current,
+		"secret %s: stage %s is not delivered, its version may be unfinished", id, pending), blame.Document)
 }

@@ -201,14 +201,13 @@ func TestFailures(t *testing.T) {
 		{
 			"access denied", refusing("AccessDeniedException", "User: x is not authorized"), ref, problem.Denied,
 			"reading secret team/key (stage AWSCURRENT): AccessDeniedException: User: x is not authorized",
-			`"secretsmanager:GetSecretValue","Resource":"` +
-				`arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????"`,
+			"secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-west-1:111122223333:secret:team/key-??????",
 		},
 		{
 			"access denied by ARN", refusing("AccessDeniedException", "no"),
 			reference.Reference{SecretID: arn},
 			problem.Denied,
-			"AccessDeniedException", `"Resource":"` + arn + `"`,
+			"AccessDeniedException", "secretsmanager:GetSecretValue on " + arn,
 		},
 		{
 			"no KMS access", refusing("AccessDeniedException", "Access to KMS is not allowed"), ref, problem.Denied,

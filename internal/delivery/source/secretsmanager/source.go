@@ -116,7 +116,7 @@ func (s *Source) Fetch(ctx context.Context) (delivery.Answer, error) {
 		}
 	}
 	if len(failed) > 0 && (len(had) == 0 || ctx.Err() != nil) {
-		return delivery.Answer{}, s.join(failed)
+		return delivery.Answer{Failed: failed}, s.join(failed)
 	}
 	return s.answer(had, failed, last)
 }
