@@ -19,6 +19,9 @@ const (
 	maxBackoff      = time.Minute
 	defaultTimeout  = time.Minute
 	maxJitter       = 500 * time.Millisecond // of a regular poll, so that a change is followed within one interval
+	// patience is for how long the first delivery waits for sources of optional items to say anything at all. Without it
+	// a workload would start without an item that is there, and be told of a change a moment later.
+	patience = 3 * time.Second
 )
 
 // Engine keeps sinks at what the feeds want them to have. It is level-triggered: it compares what is wanted with what
@@ -51,6 +54,7 @@ type Engine struct {
 
 	mu     sync.Mutex
 	feeds  []*feed
+	begun  time.Time // when the feeds were first looked at
 	wanted Snapshot
 	print  string // fingerprint of wanted; empty before the first
 	sinks  []sinkState
@@ -64,7 +68,8 @@ type sinkState struct {
 	failed  uint64
 }
 
-// Once asks every source once and brings every sink to the answers. It reports whatever failed, and retries nothing.
+// Once asks every source once and brings every sink to the answers. It reports whatever failed, and retries nothing. A
+// source of optional items alone may fail: that is logged.
 func (e *Engine) Once(ctx context.Context) error {
 	feeds := e.all()
 	errs := make([]error, len(feeds))
@@ -73,6 +78,13 @@ func (e *Engine) Once(ctx context.Context) error {
 		group.Go(func() { _, errs[i] = e.fetch(ctx, f) })
 	}
 	group.Wait()
+	for i, f := range feeds {
+		if errs[i] != nil && f.optional() && ctx.Err() == nil {
+			e.log().LogAttrs(ctx, slog.LevelWarn, "source failed, going on without its optional items",
+				slog.Any("error", errs[i]), slog.String("hint", problem.HintOf(errs[i])), slog.String("source", f.Name))
+			errs[i] = nil
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -107,6 +119,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	feeds := e.all()
+	e.begin()
 	errs := make([]error, len(feeds))
 	var group sync.WaitGroup
 	for i, f := range feeds {
@@ -133,8 +146,12 @@ func (e *Engine) follow(ctx context.Context, f *feed) error {
 					append(failed(polled, untilFetch), slog.String("source", f.Name))...)
 			}
 		}
+		begun := e.now()
 		pause := e.settle(ctx, untilFetch)
 		e.answer(asks, polled)
+		// Slow sinks take of the time to the next poll, not more than all of it.
+		untilFetch = max(0, untilFetch-max(0, e.now().Sub(begun)))
+		pause = min(pause, untilFetch)
 		poked, err := e.pause(ctx, pause, f.poke)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -157,7 +174,7 @@ func (e *Engine) settle(ctx context.Context, d time.Duration) time.Duration {
 		return d
 	}
 	d = min(d, until)
-	if _, pending := errors.AsType[*Pending](err); pending {
+	if isPending(err) {
 		e.log().LogAttrs(ctx, slog.LevelDebug, "sink is about to follow", failed(err, d)...)
 	} else if ctx.Err() == nil {
 		e.log().LogAttrs(ctx, slog.LevelError, "sink failed, its last good values stay", failed(err, d)...)
@@ -192,7 +209,9 @@ func (e *Engine) fetch(ctx context.Context, f *feed) (until time.Duration, err e
 	if err == nil {
 		before := f.failed
 		f.take(answer, e.now())
-		err = e.wantLocked()
+		if err = e.wantLocked(); isPending(err) {
+			err = nil // the sinks wait, the source is fine
+		}
 		e.noteItems(ctx, f, before)
 	}
 	if err != nil {
@@ -213,15 +232,6 @@ func (e *Engine) fetch(ctx context.Context, f *feed) (until time.Duration, err e
 	until = e.regular(f, answer.After)
 	f.due = e.now().Add(until)
 	return until, nil
-}
-
-// wantLocked makes what was had the wanted snapshot, once it is complete.
-func (e *Engine) wantLocked() error {
-	s, complete, err := e.wishLocked()
-	if complete {
-		e.wanted, e.print = s, s.Fingerprint()
-	}
-	return err
 }
 
 // noteItems says of single items that they began to fail, or that they are had again.
@@ -269,16 +279,14 @@ func (e *Engine) apply(ctx context.Context) (until time.Duration, err error) {
 
 // applyOnce is called by one goroutine at a time.
 func (e *Engine) applyOnce(ctx context.Context) (time.Duration, error) {
-	e.mu.Lock()
-	wanted, print := e.wanted, e.print
-	if e.sinks == nil {
-		e.sinks = make([]sinkState, len(e.Sinks))
+	wanted, print, err := e.goal()
+	if pending, ok := errors.AsType[*Pending](err); ok {
+		return max(pending.In, minBackoff), err
 	}
-	e.mu.Unlock()
 	if print == "" {
-		return 0, nil // nothing is wanted yet
+		return 0, nil
 	}
-	err := e.applyTo(ctx, wanted, print, false)
+	err = e.applyTo(ctx, wanted, print, false)
 	if err == nil {
 		err = e.applyTo(ctx, wanted, print, true)
 	}
@@ -308,7 +316,7 @@ func (e *Engine) applyTo(ctx context.Context, wanted Snapshot, print string, fol
 			continue
 		}
 		err = fmt.Errorf("applying to %s: %w", sink.Name(), err)
-		if _, ok := errors.AsType[*Pending](err); ok {
+		if isPending(err) {
 			pending = err
 		} else {
 			failures = append(failures, err)
@@ -345,7 +353,7 @@ func (e *Engine) bring(ctx context.Context, i int, wanted Snapshot, print string
 	case lost != nil:
 		state.taken = ""
 	}
-	if _, pending := errors.AsType[*Pending](err); err != nil && !pending {
+	if err != nil && !isPending(err) {
 		state.failed++
 	}
 	if err == nil && lost != nil {

@@ -2,8 +2,10 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -102,6 +104,11 @@ func (f *feed) missing() []string {
 	return names
 }
 
+// optional says that the workload can do without whatever the feed gives.
+func (f *feed) optional() bool {
+	return len(f.Items) > 0 && !slices.ContainsFunc(f.Items, func(w Want) bool { return !w.Optional })
+}
+
 // why an item could not be had at the last poll; nil when it could.
 func (f *feed) why(item string) error {
 	if f.err != nil {
@@ -197,16 +204,60 @@ func (e *Engine) allLocked() []*feed {
 	return e.feeds
 }
 
-// wishLocked is the snapshot of all that was had, or false while something is missing that the workload needs.
+// begin notes when the sources were first asked.
+func (e *Engine) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.begun = e.now()
+}
+
+// goal is what the sinks are to have; print is empty while nothing is wanted yet. The error is a Pending or nil.
+func (e *Engine) goal() (wanted Snapshot, print string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sinks == nil {
+		e.sinks = make([]sinkState, len(e.Sinks))
+	}
+	if e.print == "" { // a failure or time may have made it complete
+		if err := e.wantLocked(); isPending(err) {
+			return Snapshot{}, "", err
+		}
+	}
+	return e.wanted, e.print, nil
+}
+
+// wantLocked makes what was had the wanted snapshot, once it is complete.
+func (e *Engine) wantLocked() error {
+	s, complete, err := e.wishLocked()
+	if complete {
+		e.wanted, e.print = s, s.Fingerprint()
+	}
+	return err
+}
+
+func isPending(err error) bool {
+	_, ok := errors.AsType[*Pending](err)
+	return ok
+}
+
+// wishLocked is the snapshot of all that was had, or false while something is missing that the workload needs. Its error
+// is a Pending while only the first word of a source of optional items is waited for.
 func (e *Engine) wishLocked() (Snapshot, bool, error) {
 	var items []Item
+	var unheard *feed
 	for _, f := range e.allLocked() {
 		if len(f.missing()) > 0 {
 			return Snapshot{}, false, nil
 		}
+		if f.polls == 0 {
+			unheard = f
+		}
 		for h := range maps.Values(f.items) {
 			items = append(items, h.item)
 		}
+	}
+	if left := patience - e.now().Sub(e.begun); unheard != nil && e.print == "" && left > 0 {
+		return Snapshot{}, false, &Pending{What: "waiting for the first answer of " + unheard.Name, In: left}
 	}
 	s, err := NewSnapshot(items...)
 	return s, err == nil, err

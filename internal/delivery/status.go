@@ -13,7 +13,9 @@ import (
 
 // Status is what an engine holds and how it fares. It has no value in it, so it can be shown to anyone.
 type Status struct {
-	Ready       bool         `json:"ready"`       // every needed item is in every sink, and none is stale
+	// Ready says that every needed item is in every sink, and that none is stale. A sink that is Pending counts with what
+	// it had before, and a Follower does not count: the items are in place, whatever becomes of telling so.
+	Ready       bool         `json:"ready"`
 	NotReady    []string     `json:"notReady"`    // why not, a sentence each
 	Fingerprint string       `json:"fingerprint"` // of the wanted snapshot; empty before the first
 	Feeds       []FeedStatus `json:"sources"`
@@ -95,18 +97,25 @@ func (e *Engine) Status() Status {
 	slices.SortFunc(s.Items, func(a, b ItemStatus) int { return cmp.Compare(a.Name, b.Name) })
 	for i, sink := range e.Sinks {
 		status := SinkStatus{Name: sink.Name()}
+		var state sinkState
 		if e.sinks != nil {
-			state := e.sinks[i]
-			status.Fingerprint, status.Applied, status.Failed = state.taken, state.applied, state.failed
-			status.LastError, status.Hint = text(state.err), problem.HintOf(state.err)
+			state = e.sinks[i]
 		}
-		if status.Fingerprint == "" || status.Fingerprint != e.print {
+		status.Fingerprint, status.Applied, status.Failed = state.taken, state.applied, state.failed
+		status.LastError, status.Hint = text(state.err), problem.HintOf(state.err)
+		if _, follows := sink.(Follower); !follows && !state.ready(e.print) {
 			s.NotReady = append(s.NotReady, fmt.Sprintf("sink %s does not have what is wanted", status.Name))
 		}
 		s.Sinks = append(s.Sinks, status)
 	}
 	s.Ready = len(s.NotReady) == 0
 	return s
+}
+
+// ready says that the workload has what is wanted, or has what was wanted before and will have the new one by itself: a
+// fleet whose restarts are spread over half a minute must not be out of service for that long.
+func (s sinkState) ready(wanted string) bool {
+	return s.taken != "" && (s.taken == wanted || isPending(s.err))
 }
 
 func (f *feed) status(now time.Time) FeedStatus {
