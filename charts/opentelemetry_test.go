@@ -87,9 +87,12 @@ func uat(t *testing.T) (map[string]string, appsv1.DaemonSet) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"uat", "prod"} {
+	for name, values := range map[string][]string{
+		"uat": {environment(t, "uat")}, "prod": {environment(t, "prod")},
+		"pod-identity": {environment(t, "uat"), `aws: {podIdentity: true, roleArn: ""}`},
+	} {
 		t.Run(name, func(t *testing.T) {
-			files := mustRender(t, environment(t, name))
+			files := mustRender(t, values...)
 			var got strings.Builder
 			for _, file := range slices.Sorted(maps.Keys(files)) {
 				fmt.Fprintf(&got, "---\n# %s\n%s\n", file, strings.TrimSpace(files[file]))

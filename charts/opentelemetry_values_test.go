@@ -119,7 +119,13 @@ func TestSchemaAccepts(t *testing.T) {
 
 func TestRenderRefuses(t *testing.T) {
 	tests := map[string]struct{ values, want string }{
-		"no role":         {`aws: {roleArn: ""}`, "aws.roleArn is empty: give the ARN of the pod's role"},
+		"no role": {`aws: {roleArn: ""}`, "aws.roleArn is empty: give the ARN of the pod's role"},
+		"pod identity and a role": {
+			"aws: {podIdentity: true}", "leave aws.roleArn empty and aws.projectToken false",
+		},
+		"pod identity and a projected token": {
+			`aws: {podIdentity: true, roleArn: "", projectToken: true}`, "leave aws.roleArn empty and aws.projectToken false",
+		},
 		"a user's ARN":    {"aws: {roleArn: 'arn:aws:iam::111122223333:user/a'}", "is not the ARN of an IAM role"},
 		"a short account": {"aws: {roleArn: 'arn:aws:iam::1111:role/a'}", "is not the ARN of an IAM role"},
 		"a role's name":   {"aws: {roleArn: collector}", "write it as arn:aws:iam::111122223333:role/opentelemetry"},
@@ -188,6 +194,31 @@ func TestDeployment(t *testing.T) {
 	}
 	if service := decode[corev1.Service](t, files["service.yaml"]); service.Spec.InternalTrafficPolicy != nil {
 		t.Error("senders on other nodes cannot reach the deployment")
+	}
+}
+
+// With Pod Identity EKS's webhook finds the role by the service account's name, and sets what the agent reads.
+func TestPodIdentity(t *testing.T) {
+	files := mustRender(t, environment(t, "uat"), `aws: {podIdentity: true, roleArn: ""}`)
+	for name, manifest := range files {
+		if strings.Contains(manifest, "role-arn") || strings.Contains(manifest, "AWS_ROLE_ARN") ||
+			strings.Contains(manifest, "sts-regional-endpoints") {
+			t.Errorf("%s names a role:\n%s", name, manifest)
+		}
+	}
+	account := decode[corev1.ServiceAccount](t, files["serviceaccount.yaml"])
+	pod := decode[appsv1.DaemonSet](t, files["workload.yaml"]).Spec.Template
+	if len(account.Annotations) != 0 || pod.Spec.ServiceAccountName != account.Name {
+		t.Errorf("account %s has %v, the pod is of %s", account.Name, account.Annotations, pod.Spec.ServiceAccountName)
+	}
+	if pod.Annotations["eks.amazonaws.com/skip-containers"] != "collector" {
+		t.Error("the collector would get the identity, too")
+	}
+	files = mustRender(t, environment(t, "uat"),
+		`{aws: {podIdentity: true, roleArn: ""}, serviceAccount: {annotations: {owner: telemetry}}}`)
+	account = decode[corev1.ServiceAccount](t, files["serviceaccount.yaml"])
+	if len(account.Annotations) != 1 || account.Annotations["owner"] != "telemetry" {
+		t.Errorf("the account has %v", account.Annotations)
 	}
 }
 

@@ -13,10 +13,13 @@
 {{- define "opentelemetry.validateAWS" -}}
 {{- $role := .Values.aws.roleArn -}}
 {{- $example := "arn:aws:iam::111122223333:role/opentelemetry" -}}
-{{- if not $role -}}
-{{- fail (printf "aws.roleArn is empty: give the ARN of the pod's role, such as %s" $example) -}}
+{{- if .Values.aws.podIdentity -}}
+{{- if or $role .Values.aws.projectToken -}}
+{{- fail "aws.podIdentity is true: leave aws.roleArn empty and aws.projectToken false, the association names the role" -}}
 {{- end -}}
-{{- if not (regexMatch "^arn:aws(-[a-z-]+)?:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$" $role) -}}
+{{- else if not $role -}}
+{{- fail (printf "aws.roleArn is empty: give the ARN of the pod's role, such as %s, or set aws.podIdentity" $example) -}}
+{{- else if not (regexMatch "^arn:aws(-[a-z-]+)?:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$" $role) -}}
 {{- fail (printf "aws.roleArn %q is not the ARN of an IAM role: write it as %s" $role $example) -}}
 {{- end -}}
 {{- range $part := list "application" "environment" "profile" -}}
