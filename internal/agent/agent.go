@@ -131,11 +131,14 @@ func (a *Agent) listen(ctx context.Context) ([]func(context.Context) error, erro
 		serve = append(serve, func(ctx context.Context) error { return observe.Serve(ctx, l, a.Handler()) })
 	}
 	if s := a.settings.Loopback; s != nil {
-		l, err := a.openOr(loopback.Listen)(ctx, s.Address)
-		if err != nil {
-			return fail(err)
+		for _, address := range s.Addresses() {
+			l, err := a.openOr(loopback.Listen)(ctx, address)
+			if err != nil {
+				return fail(err)
+			}
+			listeners = append(listeners, l)
+			serve = append(serve, func(ctx context.Context) error { return a.loopback.Serve(ctx, l) })
 		}
-		serve = append(serve, func(ctx context.Context) error { return a.loopback.Serve(ctx, l) })
 	}
 	return serve, nil
 }

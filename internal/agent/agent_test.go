@@ -228,6 +228,20 @@ func TestVerbs(t *testing.T) {
 			name: "one of two ready", args: []string{"ready", file, "--file", empty + "=x"}, code: 1,
 			stderr: empty + " is empty",
 		},
+		{
+			name: "ready without what is optional", args: []string{"ready", "--optional", "--file", empty + ".none=x"}, code: 2,
+			stderr: "there are no files to look at",
+		},
+		{name: "help of a verb without flags", args: []string{"install", "--help"}, stdout: "pinnace-agent install DIR"},
+		{
+			name: "one folder by two spellings", args: []string{"run", "--once", names, file, "--file", dir + "/./key=private_key"},
+			code: 2, stderr: key + " is a target twice",
+		},
+		{
+			name: "cost otherwise", args: []string{"cost", "--output=xml", names, file}, code: 2,
+			stderr: "hint: write --output table or --output json",
+		},
+		{name: "cost of fewer than none", args: []string{"cost", "--pods=-1", names, file}, code: 2, stderr: "choose 0 or more"},
 		{name: "ready for nothing", args: []string{"ready"}, code: 2, stderr: "hint: name files, or ask /readyz"},
 		{
 			name: "once by environment", args: []string{"run"}, env: []string{

@@ -23,6 +23,12 @@ func costs(_ context.Context, p Program, args []string) error {
 	if err != nil {
 		return err
 	}
+	if *output != "table" && *output != "json" {
+		return problem.New(problem.Usage, "write --output table or --output json", "no such output: %q", *output)
+	}
+	if min(fleet.Pods, fleet.Starts, fleet.Rotations) < 0 {
+		return problem.New(problem.Usage, "choose 0 or more", "--pods, --starts or --rotations is negative")
+	}
 	s, err := settings.Parse("cost", rest, p.Getenv)
 	if err != nil {
 		return err

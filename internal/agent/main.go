@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,9 @@ func (p Program) verb(ctx context.Context, args []string) error {
 	verb, ok := verbs[args[0]]
 	if !ok {
 		return problem.New(problem.Usage, hint, "unknown verb %q", args[0])
+	}
+	if len(args) > 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[1]) {
+		return flag.ErrHelp
 	}
 	return verb(ctx, p, args[1:])
 }

@@ -59,7 +59,7 @@ func fileSinks(s settings.Settings) ([]delivery.Sink, error) {
 		if err != nil {
 			return nil, err
 		}
-		folder := filepath.Dir(f.Path)
+		folder := filepath.Dir(target.Path) // absolute: one folder, however it is written
 		if !slices.Contains(folders, folder) {
 			folders = append(folders, folder)
 		}
@@ -85,11 +85,14 @@ func fileSinks(s settings.Settings) ([]delivery.Sink, error) {
 }
 
 func newTarget(s settings.Settings, f settings.File) (file.Target, error) {
-	t := file.Target{Item: f.Item, Path: f.Path, Token: f.Token}
+	path, err := filepath.Abs(f.Path)
+	if err != nil {
+		return file.Target{}, err
+	}
+	t := file.Target{Item: f.Item, Path: path, Token: f.Token}
 	if item, ok := s.Find(f.Item); ok {
 		t.Optional = item.Optional
 	}
-	var err error
 	if f.Mode != "" {
 		if t.Mode, err = settings.FileMode(f.Mode); err != nil {
 			return t, err

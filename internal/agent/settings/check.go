@@ -45,14 +45,41 @@ func (s *Settings) check() error {
 			return err
 		}
 	}
-	checks := []func() error{s.checkFiles, s.checkProcess, s.checkLoopback, s.checkOnChange, s.checkNumbers}
+	checks := []func() error{
+		s.checkFiles, s.checkProcess, s.checkLoopback, s.checkOnChange, s.checkNumbers, s.checkAges, s.checkUse,
+	}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// checkUse refuses items that go nowhere: they would cost calls, and keep the agent from being ready. What a template
+// takes is seen only when it is filled.
+func (s *Settings) checkUse() error {
 	if len(s.Files) == 0 && s.Process == nil && s.Loopback == nil {
 		return usage("name files, a process or a loopback address", "the items are not delivered to anything")
+	}
+	used := map[string]bool{}
+	for _, f := range s.Files {
+		if f.Item == "" {
+			return nil
+		}
+		used[f.Item] = true
+	}
+	if s.Process != nil {
+		for _, item := range s.Process.Env {
+			used[item] = true
+		}
+	}
+	for _, item := range s.Items {
+		if used[item.Name] || s.Loopback != nil && item.Whole() {
+			continue
+		}
+		return usage("name it in a file, a template or a variable, or remove it; loopback serves what is whole",
+			"item %s is not delivered to anything", item.Name)
 	}
 	return nil
 }
@@ -169,10 +196,12 @@ func (s *Settings) checkLoopback() error {
 	if l == nil {
 		return nil
 	}
-	address, err := netip.ParseAddrPort(l.Address)
+	for _, a := range l.Addresses() {
+		if address, err := netip.ParseAddrPort(a); err != nil || !address.Addr().IsLoopback() {
+			return usage("use 127.0.0.1:PORT or [::1]:PORT", "loopback address %q is none of this machine's own", a)
+		}
+	}
 	switch {
-	case err != nil || !address.Addr().IsLoopback():
-		return usage("use 127.0.0.1:PORT or [::1]:PORT", "loopback address %q is none of this machine's own", l.Address)
 	case (l.TokenFile == "") == !l.WithoutToken:
 		return usage("name tokenFile, or say withoutToken: true", "whether callers of loopback need a token is not said")
 	case s.Once:
@@ -213,10 +242,23 @@ func (s *Settings) checkNumbers() error {
 		return usage("choose 0 or more", "callsPerHour is negative")
 	case s.MaxAge < 0:
 		return usage("write it as 24h", "maxAge is negative")
+	case s.Group != nil && *s.Group < 0:
+		return usage("give the number of a group", "group %d is none", *s.Group)
 	case new(slog.Level).UnmarshalText([]byte(s.LogLevel)) != nil:
 		return usage("choose debug, info, warn or error", "log level %q is none", s.LogLevel)
 	case s.Status != nil && s.Status.Address == "":
 		return usage("name it as :9090", "status has no address")
+	}
+	return nil
+}
+
+// checkAges refuses what a single poll that fails, or comes a little late, would make stale.
+func (s *Settings) checkAges() error {
+	for _, item := range s.Items {
+		if item.MaxAge > 0 && item.MaxAge < 2*s.PollInterval {
+			return usage(fmt.Sprintf("choose %v or more, or a shorter pollInterval", 2*s.PollInterval),
+				"item %s: maxAge %v is less than two polls", item.Name, item.MaxAge)
+		}
 	}
 	return nil
 }

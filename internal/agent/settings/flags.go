@@ -48,6 +48,7 @@ func Parse(verb string, args []string, getenv func(string) string) (Settings, er
 	case p.config != "":
 		return p.fromFile()
 	case verb == "ready": // which looks at the files, wherever their content comes from
+		p.settings.Items = p.items()
 		p.settings.fill()
 		return p.settings, nil
 	}
@@ -199,18 +200,7 @@ func (p *parser) fromFlags() (Settings, error) {
 	if len(p.fields) == 0 && p.loopback.Address != "" {
 		p.field("")
 	}
-	for _, field := range p.fields {
-		item := p.origin
-		if item.Name = field; field == "" {
-			item.Name = whole
-		}
-		if item.Secret != "" {
-			item.Key = field
-		} else {
-			item.Field = field
-		}
-		s.Items = append(s.Items, item)
-	}
+	s.Items = p.items()
 	if len(p.process.Command) > 0 || len(p.process.Env) > 0 {
 		p.process.Stagger = &p.stagger
 		s.Process = &p.process
@@ -229,10 +219,28 @@ func (p *parser) fromFlags() (Settings, error) {
 			"no configuration to follow")
 	}
 	if len(p.fields) == 0 {
-		return s, problem.New(problem.Usage, "name files with --file or PINNACE_FILES, variables with --env",
-			"no files are named, nor anything else to deliver to")
+		return s, problem.New(problem.Usage, "name files with --file or PINNACE_FILES, variables with --env, or what a "+
+			"template takes with --item", "no field is named, nor anything to deliver it to")
 	}
 	return s, s.finish()
+}
+
+// items are the fields that were mentioned, as items.
+func (p *parser) items() []Item {
+	var items []Item
+	for _, field := range p.fields {
+		item := p.origin
+		if item.Name = field; field == "" {
+			item.Name = whole
+		}
+		if item.Secret != "" {
+			item.Key = field
+		} else {
+			item.Field = field
+		}
+		items = append(items, item)
+	}
+	return items
 }
 
 // field notes that a field is needed, and answers its item's name.

@@ -4,6 +4,7 @@
 package settings
 
 import (
+	"strings"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type Settings struct {
 	// Mode is the permissions of the files in octal; 0440 when empty. None for others.
 	Mode string `yaml:"mode" json:"mode,omitempty" jsonschema:"pattern=^0?[0-7]{3}$,example=0440"`
 	// Group is the number of the group that the files belong to; that of the process or the folder without it.
-	Group *int `yaml:"group" json:"group,omitempty"`
+	Group *int `yaml:"group" json:"group,omitempty" jsonschema:"minimum=0"`
 
 	Process  *Process  `yaml:"process" json:"process,omitempty"`
 	Loopback *Loopback `yaml:"loopback" json:"loopback,omitempty"`
@@ -27,8 +28,8 @@ type Settings struct {
 	// PollInterval is the time between two questions for the same thing, 15s to 24h; 30s when empty. AppConfig may ask
 	// for more.
 	PollInterval time.Duration `yaml:"pollInterval" json:"pollInterval,omitempty"`
-	// MaxAge is that of the items that have none: how long a last good value may stand in while AWS does not confirm it.
-	// Past it the agent is not ready. Empty is for ever.
+	// MaxAge is that of the items that have none: how long a last good value may stand in while AWS does not confirm it,
+	// at least twice PollInterval. Past it the agent is not ready. Empty is for ever.
 	MaxAge time.Duration `yaml:"maxAge" json:"maxAge,omitempty"`
 	// CallsPerHour bounds the calls to AWS for each item; 0 is eight times what polling needs.
 	CallsPerHour int `yaml:"callsPerHour" json:"callsPerHour,omitempty" jsonschema:"minimum=0"`
@@ -113,12 +114,22 @@ type Process struct {
 
 // Loopback serves whole documents and secrets to applications that speak to AWS's own agents, or to AWS.
 type Loopback struct {
-	// Address to listen on, such as 127.0.0.1:2772. Loopback addresses only.
+	// Address to listen on, such as 127.0.0.1:2772, or several separated by commas, such as those of both of AWS's
+	// agents: 127.0.0.1:2772,127.0.0.1:2773. Loopback addresses only.
 	Address string `yaml:"address" json:"address"`
 	// TokenFile has the token that callers must send.
 	TokenFile string `yaml:"tokenFile" json:"tokenFile,omitempty"`
 	// WithoutToken lets every process of the pod read, as AWS's AppConfig agent does.
 	WithoutToken bool `yaml:"withoutToken" json:"withoutToken,omitempty"`
+}
+
+// Addresses are those to listen on, at least one.
+func (l Loopback) Addresses() []string {
+	addresses := strings.Split(l.Address, ",")
+	for i := range addresses {
+		addresses[i] = strings.TrimSpace(addresses[i])
+	}
+	return addresses
 }
 
 // OnChange acts after a change is in place. It is tried again until it works.
@@ -137,7 +148,8 @@ type OnChange struct {
 	AtStart bool `yaml:"atStart" json:"atStart,omitempty"`
 }
 
-// Status serves /healthz, /readyz, /status and /metrics. None of them has a value.
+// Status serves /healthz, /readyz, /status and /metrics. None of them has a value. They have fingerprints: who sees that
+// of a short password can try passwords until one fits.
 type Status struct {
 	// Address to listen on, such as :9090. The kubelet and Prometheus come from outside of the pod.
 	Address string `yaml:"address" json:"address"`

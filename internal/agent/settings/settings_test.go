@@ -80,41 +80,61 @@ func TestDecodeRefuses(t *testing.T) {
 		"items: [{name: a, scret: x}]": "line 1: unknown field scret; use one of: name, appconfig, field, verbatim, secret",
 		"items: [{secret: x}]":         `item 1 has the name ""`,
 		"items: [{name: a}]":           "item a: where it comes from is not said, or said twice",
-		"items: [{name: a, secret: x, appconfig: a/b/c}]":                                                 "said twice; name appconfig or secret",
-		"items: [{name: a, appconfig: b/c}]":                                                              "item a: appconfig: \"b/c\" does not name",
-		"items: [{name: a, appconfig: a/b/c, key: k}]":                                                    "said of a configuration",
-		"items: [{name: a, secret: x, verbatim: true}]":                                                   "verbatim belongs to a configuration",
-		"items: [{name: a, secret: x, field: f}]":                                                         "use key for a member",
-		"items: [{name: a, secret: x, versionStage: AWSPENDING}]":                                         "AWSPENDING is not delivered",
-		"items: [{name: a, secret: x, versionStage: B, versionId: C}]":                                    "exclude each other",
-		"items: [{name: a, secret: x, role: reader}]":                                                     "arn:aws:iam::123456789012:role/NAME",
-		"items: [{name: a, secret: x, externalId: e}]":                                                    "without a role",
-		"items: [{name: a, secret: x, maxAge: -1s}]":                                                      "is negative",
-		"items: [{name: a, secret: x}, {name: a, secret: y}]":                                             "item a is there twice",
-		"items: [{name: a, secret: x}]":                                                                   "not delivered to anything",
-		"items: [{name: a, secret: x}]\nfiles: [{path: /f, item: b}]":                                     "file /f wants item b, which is not among the items; use one of: a",
-		"items: [{name: a, secret: x}]\nfiles: [{path: /f}]":                                              "what goes into file /f is not said",
-		"items: [{name: a, secret: x}]\nfiles: [{item: a}]":                                               "file 1 has no path",
-		"items: [{name: a, secret: x}]\nfiles: [{path: /f, item: a}, {path: /f, item: a}]":                "file /f is a target twice",
-		"items: [{name: a, secret: x}]\nfiles: [{path: /f, item: a, mode: rw}]":                           "file /f: mode \"rw\" is none",
-		"items: [{name: a, secret: x}]\nmode: \"999\"" + file:                                             "write it in octal",
-		"items: [{name: a, secret: x}]\npollInterval: 1s" + file:                                          "out of range; choose 15s to 24h0m0s",
-		"items: [{name: a, secret: x}]\nlogLevel: loud" + file:                                            `log level "loud" is none`,
-		"items: [{name: a, secret: x}]\ncallsPerHour: -1" + file:                                          "negative",
-		"items: [{name: a, secret: x}]\nprocess: {env: {A: a}}":                                           "process has no command",
-		"items: [{name: a, secret: x}]\nprocess: {command: [x]}":                                          "process has no variables",
-		"items: [{name: a, secret: x}]\nprocess: {command: [x], env: {A: b}}":                             "variable A wants item b",
-		"items: [{name: a, secret: x}]\nonce: true\nprocess: {command: [x], env: {A: a}}":                 "once and process exclude",
-		"items: [{name: a, secret: x}]\nloopback: {address: \"0.0.0.0:1\"}":                               "none of this machine's own",
-		"items: [{name: a, secret: x}]\nloopback: {address: \"127.0.0.1:1\"}":                             "whether callers of loopback need a token",
-		"items: [{name: a, secret: x, key: k}]\nloopback: {address: \"127.0.0.1:1\", withoutToken: true}": "no item is whole",
-		"items: [{name: a, secret: x}]\nonChange: {}" + file:                                              "onChange does nothing",
-		"items: [{name: a, secret: x}]\nonChange: {signal: SIGHUP}" + file:                                "which signal goes to whom",
-		"items: [{name: a, secret: x}]\nstatus: {}" + file:                                                "status has no address",
+		"items: [{name: a, secret: x, appconfig: a/b/c}]":                                                                       "said twice; name appconfig or secret",
+		"items: [{name: a, appconfig: b/c}]":                                                                                    "item a: appconfig: \"b/c\" does not name",
+		"items: [{name: a, appconfig: a/b/c, key: k}]":                                                                          "said of a configuration",
+		"items: [{name: a, secret: x, verbatim: true}]":                                                                         "verbatim belongs to a configuration",
+		"items: [{name: a, secret: x, field: f}]":                                                                               "use key for a member",
+		"items: [{name: a, secret: x, versionStage: AWSPENDING}]":                                                               "AWSPENDING is not delivered",
+		"items: [{name: a, secret: x, versionStage: B, versionId: C}]":                                                          "exclude each other",
+		"items: [{name: a, secret: x, role: reader}]":                                                                           "arn:aws:iam::123456789012:role/NAME",
+		"items: [{name: a, secret: x, externalId: e}]":                                                                          "without a role",
+		"items: [{name: a, secret: x, maxAge: -1s}]":                                                                            "is negative",
+		"items: [{name: a, secret: x}, {name: a, secret: y}]":                                                                   "item a is there twice",
+		"items: [{name: a, secret: x}]":                                                                                         "not delivered to anything",
+		"items: [{name: a, secret: x}]\nfiles: [{path: /f, item: b}]":                                                           "file /f wants item b, which is not among the items; use one of: a",
+		"items: [{name: a, secret: x}]\nfiles: [{path: /f}]":                                                                    "what goes into file /f is not said",
+		"items: [{name: a, secret: x}]\nfiles: [{item: a}]":                                                                     "file 1 has no path",
+		"items: [{name: a, secret: x}]\nfiles: [{path: /f, item: a}, {path: /f, item: a}]":                                      "file /f is a target twice",
+		"items: [{name: a, secret: x}]\nfiles: [{path: /f, item: a, mode: rw}]":                                                 "file /f: mode \"rw\" is none",
+		"items: [{name: a, secret: x}]\nmode: \"999\"" + file:                                                                   "write it in octal",
+		"items: [{name: a, secret: x}]\npollInterval: 1s" + file:                                                                "out of range; choose 15s to 24h0m0s",
+		"items: [{name: a, secret: x}]\nlogLevel: loud" + file:                                                                  `log level "loud" is none`,
+		"items: [{name: a, secret: x}]\ncallsPerHour: -1" + file:                                                                "negative",
+		"items: [{name: a, secret: x}]\nprocess: {env: {A: a}}":                                                                 "process has no command",
+		"items: [{name: a, secret: x}]\nprocess: {command: [x]}":                                                                "process has no variables",
+		"items: [{name: a, secret: x}]\nprocess: {command: [x], env: {A: b}}":                                                   "variable A wants item b",
+		"items: [{name: a, secret: x}]\nonce: true\nprocess: {command: [x], env: {A: a}}":                                       "once and process exclude",
+		"items: [{name: a, secret: x}]\nloopback: {address: \"0.0.0.0:1\"}":                                                     "none of this machine's own",
+		"items: [{name: a, secret: x}]\nloopback: {address: \"127.0.0.1:1\"}":                                                   "whether callers of loopback need a token",
+		"items: [{name: a, secret: x, key: k}]\nloopback: {address: \"127.0.0.1:1\", withoutToken: true}":                       "no item is whole",
+		"items: [{name: a, secret: x}]\ngroup: -5" + file:                                                                       "group -5 is none",
+		"items: [{name: a, secret: x, maxAge: 59s}]" + file:                                                                     "item a: maxAge 59s is less than two polls; choose 1m0s or more",
+		"items: [{name: a, secret: x}]\nmaxAge: 1h\npollInterval: 40m" + file:                                                   "choose 1h20m0s or more",
+		"items: [{name: a, secret: x}, {name: b, secret: y}]" + file:                                                            "item b is not delivered to anything; name it in a file",
+		"items: [{name: a, secret: x}, {name: b, secret: y, key: k}]\nloopback: {address: \"127.0.0.1:1\", withoutToken: true}": "item b is not delivered to anything",
+		"items: [{name: a, secret: x}]\nloopback: {address: \"127.0.0.1:1, 10.0.0.1:2\", withoutToken: true}":                   `loopback address "10.0.0.1:2" is none`,
+		"items: [{name: a, secret: x}]\nonChange: {}" + file:                                                                    "onChange does nothing",
+		"items: [{name: a, secret: x}]\nonChange: {signal: SIGHUP}" + file:                                                      "which signal goes to whom",
+		"items: [{name: a, secret: x}]\nstatus: {}" + file:                                                                      "status has no address",
 	} {
 		_, err := settings.Decode("f", []byte(body))
 		if err == nil || problem.KindOf(err) != problem.Usage || !strings.Contains(err.Error()+"; "+problem.HintOf(err), want) {
 			t.Errorf("%q: %v; %s", body, err, problem.HintOf(err))
+		}
+	}
+}
+
+// What goes to a file, a variable or the loopback address is used, and of templates nobody knows.
+func TestDecodeTakes(t *testing.T) {
+	for _, body := range []string{
+		"items: [{name: a, secret: x}, {name: b, secret: y}]\nfiles: [{path: /f, item: a}]\nprocess: {command: [x], env: {B: b}}",
+		"items: [{name: a, secret: x}, {name: b, secret: y}]\nfiles: [{path: /f, item: a}]\nloopback: {address: \"127.0.0.1:1,[::1]:2\", withoutToken: true}",
+		"items: [{name: a, secret: x}, {name: b, secret: y}]\nfiles: [{path: /f, item: a}, {path: /g, template: t}]",
+		"items: [{name: a, secret: x, maxAge: 30s}]\npollInterval: 15s\nfiles: [{path: /f, item: a}]",
+	} {
+		if _, err := settings.Decode("f", []byte(body)); err != nil {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }
