@@ -67,6 +67,9 @@ func newPod(t *testing.T, i int, dir string, env map[string]string, client *wire
 		text += "- {name: a, secret: team/a}\n- {name: b, secret: team/b}\n"
 	}
 	text += "files:\n- {item: key, path: " + p.dir + "/key, token: true}\n- {item: db, path: " + p.dir + "/db}\n"
+	if i%3 == 0 {
+		text += "- {path: " + p.dir + "/both, template: '{{ .a }} {{ .b }}'}\n"
+	}
 	if p.aging {
 		text += "maxAge: " + maxAge.String() + "\n"
 	}

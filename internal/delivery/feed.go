@@ -240,8 +240,8 @@ func isPending(err error) bool {
 	return ok
 }
 
-// wishLocked is the snapshot of all that was had, or false while something is missing that the workload needs. The error
-// is a Pending while only the first word of a source of optional items is waited for.
+// wishLocked is the snapshot of all that was had, or false while something is missing that the workload needs. The
+// error is a Pending while only the first word of a source of optional items is waited for.
 func (e *Engine) wishLocked() (Snapshot, bool, error) {
 	var items []Item
 	var unheard *feed

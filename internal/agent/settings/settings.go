@@ -148,8 +148,8 @@ type OnChange struct {
 	AtStart bool `yaml:"atStart" json:"atStart,omitempty"`
 }
 
-// Status serves /healthz, /readyz, /status and /metrics. None of them has a value. They have fingerprints: who sees that
-// of a short password can try passwords until one fits.
+// Status serves /healthz, /readyz, /status and /metrics. None of them has a value. They have fingerprints: who sees
+// that of a short password can try passwords until one fits.
 type Status struct {
 	// Address to listen on, such as :9090. The kubelet and Prometheus come from outside of the pod.
 	Address string `yaml:"address" json:"address"`
