@@ -19,7 +19,8 @@ type Quota struct {
 //
 // Those of Secrets Manager are published, in its user guide, each for a region and the account that calls. That of STS
 // is AWS's by the word of those who ran into it; whether web identities count into it is not known, and here they do.
-// AWS says nothing about AppConfig: 1,000 polls and 5 changes a second are guesses. S3, IAM and EKS have no quota here.
+// AWS says nothing about AppConfig: 1,000 polls and 5 changes a second are guesses. S3, IAM, KMS, EKS and CloudWatch
+// have no quota here.
 func AWSQuotas() []Quota {
 	const manager = "secretsmanager:"
 	return []Quota{

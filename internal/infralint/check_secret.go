@@ -38,7 +38,9 @@ func checkSecretInState(j *judge) error {
 			continue
 		}
 		for _, name := range secretArguments[r.kind] {
-			if v := r.get(name); !v.blank() {
+			v := r.get(name)
+			mayBe := v.kind == null && v.derived && r.module != nil && !r.module.top().isRoot() // a module's default
+			if !v.blank() || mayBe {
 				j.find(r, v.at, "%s is written, and kept in plan and state", name)
 			}
 		}

@@ -70,6 +70,18 @@ func TestEvaluation(t *testing.T) {
   }
 }`,
 		}, "policy-any-action", "main.tf:7 policy-any-action aws_iam_role_policy.x: the policy allows every action of s3\n"},
+		"what may be there": {map[string]string{
+			"main.tf": "variable \"on\" { default = false }\nresource \"aws_s3_bucket\" \"b\" {\n  count = var.on ? 1 : 0\n  force_destroy = true\n}",
+		}, "bucket-force-destroy", "main.tf:4 bucket-force-destroy aws_s3_bucket.b: force_destroy is true\n"},
+		"what is not there": {map[string]string{
+			"main.tf": applied + "variable \"on\" { default = false }\nresource \"aws_s3_bucket\" \"b\" {\n  count = var.on ? 1 : 0\n  force_destroy = true\n}",
+		}, "bucket-force-destroy", ""},
+		"what is not given": {map[string]string{
+			"main.tf": "variable \"ci\" { default = null }\n" + trust(`Principal = { Federated = [for s in try(var.ci.subjects, []) : s] }, Action = "sts:AssumeRoleWithWebIdentity"`),
+		}, "trust-sub", ""},
+		"what is given": {map[string]string{
+			"main.tf": "variable \"ci\" { default = { subjects = [\"arn\"] } }\n" + trust(`Principal = { Federated = [for s in try(var.ci.subjects, []) : s] }, Action = "sts:AssumeRoleWithWebIdentity"`),
+		}, "trust-sub", "main.tf:2 trust-sub aws_iam_role.x: the trust names no subject (sub)\n"},
 		"a choice that is not made": {map[string]string{
 			"main.tf": "variable \"all\" {}\n" + `resource "aws_iam_role_policy" "x" { policy = jsonencode({ Statement = { Effect = "Allow", Action = "s3:GetObject", Resource = var.all ? "*" : "x" } }) }`,
 		}, "policy-any-resource", ""},

@@ -60,13 +60,16 @@ func evaluate(e *estate) {
 	}
 }
 
-// resource evaluates a block, and tells whether there is any of it, by count and for_each.
+// resource evaluates a block, and tells whether there is any of it, by count and for_each. In a module that is judged
+// by itself a variable's default is only one possibility: what it leaves out may be there.
 func (m *module) resource(name string) (*resource, bool) {
 	b := m.resources[name]
 	s := m.scope(b.file)
-	there := !s.attribute(b, "count").is("0")
+	count := s.attribute(b, "count")
+	callable := !m.top().isRoot()
+	there := !count.is("0") || callable && count.derived
 	if each := s.attribute(b, "for_each"); each.kind != absent {
-		there = there && !each.blank()
+		there = there && (!each.blank() || callable && each.derived)
 		// Which instance has which item is not told apart: each is of any.
 		some := unknownAt(each.at, each.references()...)
 		s = s.with(map[string]value{"each": objectAt(each.at, []string{"key", "value"}, []value{some, some})})
@@ -164,8 +167,8 @@ func pairsOf(v value) []value {
 	var pairs []value
 	switch v.kind {
 	case list:
-		for _, item := range v.items {
-			pairs = append(pairs, pair(item, item))
+		for _, item := range v.items { // of a set the key is the item, of a list its number
+			pairs = append(pairs, pair(unknownAt(item.at, item.references()...), item))
 		}
 	case object:
 		for i, item := range v.items {

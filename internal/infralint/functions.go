@@ -63,8 +63,10 @@ func (s *scope) call(e *hclsyntax.FunctionCallExpr, at position) value {
 	}
 	switch {
 	case len(args) == 0:
-	case e.Name == "try" || e.Name == "coalesce":
-		return firstOf(args, at)
+	case e.Name == "try":
+		return firstOf(args, at, func(v value) bool { return v.kind == absent })
+	case e.Name == "coalesce":
+		return firstOf(args, at, func(v value) bool { return v.unset() || v.is("") })
 	case e.Name == "concat" || e.Name == "flatten" || e.Name == "setunion" || e.Name == "distinct":
 		return gathered(args, e.Name == "flatten", at)
 	case e.Name == "merge":
@@ -130,10 +132,10 @@ func apply(f function.Function, args []value, at position, whole bool) value {
 
 func isUnknown(v value) bool { return v.kind == unknown }
 
-// firstOf is the first argument that is there, when it is known that those before are not.
-func firstOf(args []value, at position) value {
+// firstOf is the first argument that is not passed over.
+func firstOf(args []value, at position, passed func(value) bool) value {
 	for _, arg := range args {
-		if !arg.blank() || arg.kind == list || arg.kind == object {
+		if !passed(arg) {
 			return arg
 		}
 	}

@@ -63,6 +63,14 @@ func (m *module) isRoot() bool {
 		len(m.variables) == 0 && len(m.outputs) == 0
 }
 
+// top is the module that is judged.
+func (m *module) top() *module {
+	for m.parent != nil {
+		m = m.parent
+	}
+	return m
+}
+
 // settingBlocks answers the blocks of some types within the terraform blocks.
 func (m *module) settingBlocks(types ...string) []*block {
 	var found []*block

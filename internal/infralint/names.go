@@ -3,6 +3,7 @@ package infralint
 import (
 	"cmp"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -137,14 +138,20 @@ func (s *scope) steps(v value, t hcl.Traversal, at position) value {
 	return v.usedAt(at)
 }
 
+// index is an item of v; absent when it is known that there is none, which only try lets pass.
 func (s *scope) index(v, key value, at position) value {
 	text, ok := key.known()
 	switch {
+	case v.unset():
+		return value{}
 	case ok && v.kind == object:
 		for i, name := range v.names {
 			if name == text {
 				return s.derivedFrom(v, v.items[i])
 			}
+		}
+		if !slices.ContainsFunc(v.names, func(name string) bool { return strings.Contains(name, opening) }) {
+			return value{}
 		}
 	case ok && v.kind == list:
 		for i, item := range v.items {

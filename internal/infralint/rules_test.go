@@ -288,6 +288,7 @@ resource "aws_iam_role_policy_attachment" "a" {
 		"secret-in-state",
 		[]string{
 			`resource "aws_secretsmanager_secret_version" "v" { secret_string = "x" }`,
+			"resource \"aws_secretsmanager_secret_version\" \"v\" { secret_string = var.s }\nvariable \"s\" { default = null }",
 			"resource \"aws_secretsmanager_secret_version\" \"v\" { secret_string = var.s }\nvariable \"s\" {}",
 			`data "aws_secretsmanager_secret_version" "v" {}`, `resource "random_password" "p" {}`,
 			"resource \"aws_ssm_parameter\" \"p\" {\ntype = \"SecureString\"\nvalue = \"x\"\n}",
@@ -295,6 +296,7 @@ resource "aws_iam_role_policy_attachment" "a" {
 		[]string{
 			"resource \"aws_secretsmanager_secret_version\" \"v\" { secret_string_wo = var.s }\nvariable \"s\" {}",
 			`resource "aws_secretsmanager_secret_version" "v" { secret_string = null }`,
+			applied + "resource \"aws_secretsmanager_secret_version\" \"v\" { secret_string = var.s }\nvariable \"s\" { default = null }",
 			`ephemeral "aws_secretsmanager_secret_version" "v" {}`,
 			"resource \"aws_ssm_parameter\" \"p\" {\ntype = \"String\"\nvalue = \"x\"\n}",
 		},

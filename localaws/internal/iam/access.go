@@ -20,12 +20,13 @@ type subject struct {
 	gone          bool                // the role or the session is no more
 	identity      []types.PolicyEntry // the role's inline and attached policies
 	sessionPolicy string
+	boundary      string            // document
 	tags          map[string]string // of the role, overlaid by those of the session
 	names         caller
 }
 
 // verdicts is what each kind of policy says about one question.
-type verdicts struct{ granted, delegated, identity, session policy.Decision }
+type verdicts struct{ granted, delegated, identity, session, boundary policy.Decision }
 
 // subject gathers the policies and names of whoever makes a call.
 func (s *Service) subject(c *api.Call) subject {
@@ -63,15 +64,20 @@ func (s *Service) addSession(who *subject) {
 		v, _ := p.version(p.defaultVersion)
 		who.identity = append(who.identity, types.PolicyEntry{PolicyName: p.name, PolicyDocument: v.document})
 	}
+	if p, ok := s.policies[r.boundary]; ok {
+		v, _ := p.version(p.defaultVersion)
+		who.boundary = v.document
+	}
 	maps.Copy(who.tags, r.Tags)
 	who.sessionPolicy = live.policy
 	maps.Copy(who.tags, live.tags)
 }
 
 // Allow implements api.Access with AWS's precedence within one account: an explicit deny anywhere wins; then an allow
-// of the caller's own policies or of the resource's is enough, within the session policy if there is one. The root user
-// needs no allow; an anonymous caller has only the resource's. A resource policy that names the account, rather than
-// the role, delegates: it grants nothing by itself. Where the resource's policy governs, it must do one or the other.
+// of the caller's own policies or of the resource's is enough, within the role's boundary and the session policy where
+// there are such. The root user needs no allow; an anonymous caller has only the resource's. A resource policy that
+// names the account, rather than the role, delegates: it grants nothing by itself. Where the resource's policy governs,
+// it must do one or the other.
 func (s *Service) Allow(c *api.Call, q api.Question) *api.Error {
 	who := s.subject(c)
 	decide := s.refuse
@@ -102,6 +108,10 @@ func (s *Service) judge(c *api.Call, who subject, q api.Question, trust bool) ve
 	v := verdicts{
 		identity: policy.EvaluateIdentityPolicies(who.identity, ctx),
 		session:  policy.DecisionAllow,
+		boundary: policy.DecisionAllow,
+	}
+	if who.boundary != "" {
+		v.boundary = evaluate(who.boundary, ctx)
 	}
 	if who.sessionPolicy != "" {
 		v.session = evaluate(who.sessionPolicy, ctx)
@@ -127,6 +137,8 @@ func (v verdicts) denial() string {
 		return "with an explicit deny in a resource-based policy"
 	case v.identity:
 		return "with an explicit deny in an identity-based policy"
+	case v.boundary:
+		return "with an explicit deny in a permissions boundary"
 	case v.session:
 		return "with an explicit deny in a session policy"
 	}
@@ -135,7 +147,7 @@ func (v verdicts) denial() string {
 
 // refuse gives the reason to refuse, in AWS's words, empty to allow.
 func (s *Service) refuse(who subject, q api.Question, v verdicts) string {
-	missing := func(kind string) string { return "because no " + kind + " policy allows the " + q.Action + " action" }
+	missing := func(kind string) string { return "because no " + kind + " allows the " + q.Action + " action" }
 	granted := v.granted == policy.DecisionAllow
 	switch kind := who.principal.Kind; {
 	case v.denial() != "":
@@ -143,11 +155,13 @@ func (s *Service) refuse(who subject, q api.Question, v verdicts) string {
 	case kind == api.Root:
 		return ""
 	case kind == api.Session && (who.gone || !granted && v.identity != policy.DecisionAllow):
-		return missing("identity-based")
+		return missing("identity-based policy")
 	case kind != api.Session && !granted:
-		return missing("resource-based")
+		return missing("resource-based policy")
+	case v.boundary != policy.DecisionAllow:
+		return missing("permissions boundary")
 	case v.session != policy.DecisionAllow:
-		return missing("session")
+		return missing("session policy")
 	}
 	return ""
 }

@@ -27,6 +27,7 @@ type role struct {
 	Role
 	inline   map[string]string // documents by policy name
 	attached []string          // ARNs of managed policies
+	boundary string            // ARN of a managed policy; empty is none
 }
 
 type managedPolicy struct {

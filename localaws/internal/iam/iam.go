@@ -8,11 +8,12 @@
 //   - the issuer of an OIDC provider may be http on a loopback host, which is how a local issuer is served;
 //   - a call over the loopback counts as made over TLS (aws:SecureTransport is "true") unless Config says otherwise:
 //     the loopback stands in for AWS's TLS endpoints, and policies that demand TLS can be tried unchanged;
-//   - there are no users, groups, instance profiles and AWS managed policies, and permissions boundaries are refused;
+//   - there are no users, groups, instance profiles and AWS managed policies;
 //   - the root user may assume a role whose trust policy names the account, since it is the only long-term identity;
 //   - policy variables with a slash, a default or an escape (${aws:PrincipalTag/team}, ${*}) are refused, for the
 //     evaluator takes them for plain text;
-//   - a session policy narrows grants of resource policies too, even of one that names the very session.
+//   - a session policy and a permissions boundary narrow grants of resource policies too, even of one that names the
+//     very session.
 package iam
 
 import (
@@ -108,6 +109,9 @@ var operations = map[string]operation{
 	"UntagRole":                   {onRole, (*Service).untagRole},
 	"ListRoleTags":                {onRole, (*Service).listRoleTags},
 
+	"PutRolePermissionsBoundary":    {onRole, (*Service).putRolePermissionsBoundary},
+	"DeleteRolePermissionsBoundary": {onRole, (*Service).deleteRolePermissionsBoundary},
+
 	"PutRolePolicy":            {onRole, (*Service).putRolePolicy},
 	"GetRolePolicy":            {onRole, (*Service).getRolePolicy},
 	"DeleteRolePolicy":         {onRole, (*Service).deleteRolePolicy},
@@ -171,10 +175,13 @@ func (s *Service) Serve(w http.ResponseWriter, c *api.Call) {
 
 func (s *Service) perform(c *api.Call, action string, op operation, form url.Values) (any, *api.Error) {
 	s.mu.RLock()
-	question := api.Question{Action: action, Resource: op.on(s, form)}
+	question := api.Question{Action: action, Resource: op.on(s, form), Condition: map[string][]string{}}
+	if arn := s.boundaryOf(form); arn != "" {
+		question.Condition["iam:PermissionsBoundary"] = []string{arn}
+	}
 	s.mu.RUnlock()
 	if arn := form.Get("PolicyArn"); arn != "" {
-		question.Condition = map[string][]string{"iam:PolicyARN": {arn}}
+		question.Condition["iam:PolicyARN"] = []string{arn}
 	}
 	if err := s.Allow(c, question); err != nil {
 		return nil, err

@@ -31,8 +31,9 @@ type policyResult struct{ Policy policyXML }
 func (s *Service) policyXML(p *managedPolicy) policyXML {
 	return policyXML{
 		PolicyName: p.name, PolicyID: p.id, Arn: p.arn, Path: p.path, DefaultVersionID: p.defaultVersion,
-		AttachmentCount: s.attachments(p.arn), IsAttachable: true, Description: p.description,
-		CreateDate: p.created, UpdateDate: p.updated, Tags: tagList(p.tags),
+		AttachmentCount: s.attachments(p.arn), PermissionsBoundaryUsageCount: s.boundaries(p.arn), IsAttachable: true,
+		Description: p.description,
+		CreateDate:  p.created, UpdateDate: p.updated, Tags: tagList(p.tags),
 	}
 }
 
@@ -100,7 +101,7 @@ func (s *Service) deletePolicy(form url.Values) (any, *api.Error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.attachments(p.arn) > 0 {
+	if s.attachments(p.arn)+s.boundaries(p.arn) > 0 {
 		return nil, deleteConflict("Cannot delete a policy attached to entities.")
 	}
 	if len(p.versions) > 1 {

@@ -198,7 +198,7 @@ func TestRefusals(t *testing.T) {
 		{"many tags", []action{createRole("r", trustAll, tagged(numbers(51)...))}, "LimitExceeded", 409},
 		{"permissions boundary", []action{createRole("r", trustAll, func(in *sdk.CreateRoleInput) {
 			in.PermissionsBoundary = aws.String(policyARN)
-		})}, "InvalidInput", 400},
+		})}, "NoSuchEntity", 404},
 		{"unknown operation", []action{func(ctx context.Context, c *sdk.Client) error {
 			return drop(c.ListUsers(ctx, &sdk.ListUsersInput{}))
 		}}, "InvalidAction", 400},

@@ -20,6 +20,7 @@ type roleXML struct {
 	AssumeRolePolicyDocument string
 	Description              string `xml:",omitempty"`
 	MaxSessionDuration       int
+	PermissionsBoundary      *boundaryXML
 	Tags                     []awsquery.Tag `xml:"Tags>member"`
 }
 
@@ -31,6 +32,7 @@ func (r *role) xml() roleXML {
 		AssumeRolePolicyDocument: encodeDocument(r.Trust),
 		Description:              r.Description,
 		MaxSessionDuration:       int(r.MaxSession / time.Second),
+		PermissionsBoundary:      r.boundaryXML(),
 		Tags:                     tagList(r.Tags),
 	}
 }
@@ -45,9 +47,6 @@ func (s *Service) createRole(form url.Values) (any, *api.Error) {
 		return nil, err
 	}
 	name := form.Get("RoleName")
-	if form.Has("PermissionsBoundary") {
-		return nil, invalidInput("localaws has no permissions boundaries: create the role without one")
-	}
 	limit, err := sessionLimit(form, time.Hour)
 	if err != nil {
 		return nil, err
@@ -63,7 +62,13 @@ func (s *Service) createRole(form url.Values) (any, *api.Error) {
 	if _, ok := s.roles[name]; ok {
 		return nil, alreadyExists("Role with name %s already exists.", name)
 	}
-	r := &role{inline: map[string]string{}, Role: Role{
+	boundary := ""
+	if form.Has("PermissionsBoundary") {
+		if boundary, err = s.findBoundary(form); err != nil {
+			return nil, err
+		}
+	}
+	r := &role{inline: map[string]string{}, boundary: boundary, Role: Role{
 		Name: name, Path: pathOf(form), ARN: s.arn("role", pathOf(form), name), ID: s.id("AROA", 17),
 		Description: form.Get("Description"), Trust: trust, MaxSession: limit, Created: s.now(), Tags: tags,
 	}}
@@ -121,7 +126,7 @@ func (s *Service) listRoles(form url.Values) (any, *api.Error) {
 			continue
 		}
 		item := r.xml()
-		item.Tags = nil // the list does not carry them
+		item.Tags, item.PermissionsBoundary = nil, nil // the list does not carry them
 		list = append(list, item)
 	}
 	list, more, marker := page(form, list)
