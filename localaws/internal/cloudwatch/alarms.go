@@ -39,36 +39,37 @@ type dimension struct{ Name, Value string }
 // settings is what PutMetricAlarm says of an alarm, in the order and with the names of MetricAlarm.
 type settings struct {
 	AlarmName          string
-	AlarmDescription   string `xml:",omitempty"`
+	AlarmDescription   string `xml:",omitempty" cbor:",omitempty"`
 	ActionsEnabled     bool
 	OKActions          []string    `xml:"OKActions>member"`
 	AlarmActions       []string    `xml:"AlarmActions>member"`
-	MissingDataActions []string    `xml:"InsufficientDataActions>member"`
-	MetricName         string      `xml:",omitempty"`
-	Namespace          string      `xml:",omitempty"`
-	Statistic          string      `xml:",omitempty"`
-	ExtendedStatistic  string      `xml:",omitempty"`
+	MissingDataActions []string    `xml:"InsufficientDataActions>member" cbor:"InsufficientDataActions"`
+	MetricName         string      `xml:",omitempty" cbor:",omitempty"`
+	Namespace          string      `xml:",omitempty" cbor:",omitempty"`
+	Statistic          string      `xml:",omitempty" cbor:",omitempty"`
+	ExtendedStatistic  string      `xml:",omitempty" cbor:",omitempty"`
 	Dimensions         []dimension `xml:"Dimensions>member"`
-	Period             int         `xml:",omitempty"`
-	Unit               string      `xml:",omitempty"`
+	Period             int         `xml:",omitempty" cbor:",omitempty"`
+	Unit               string      `xml:",omitempty" cbor:",omitempty"`
 	EvaluationPeriods  int
-	DatapointsToAlarm  int     `xml:",omitempty"`
+	DatapointsToAlarm  int     `xml:",omitempty" cbor:",omitempty"`
 	Threshold          float64 // always there: without metric math an alarm needs one
 	ComparisonOperator string
-	TreatMissingData   string `xml:",omitempty"`
-	LowSamples         string `xml:"EvaluateLowSampleCountPercentile,omitempty"`
+	TreatMissingData   string `xml:",omitempty" cbor:",omitempty"`
+
+	EvaluateLowSampleCountPercentile string `xml:",omitempty" cbor:",omitempty"`
 }
 
 // alarmXML is MetricAlarm of the API reference.
 type alarmXML struct {
 	settings
 	AlarmArn        string
-	Updated         time.Time `xml:"AlarmConfigurationUpdatedTimestamp"`
+	Updated         time.Time `xml:"AlarmConfigurationUpdatedTimestamp" cbor:"AlarmConfigurationUpdatedTimestamp"`
 	StateValue      string
 	StateReason     string
-	StateReasonData string    `xml:",omitempty"`
-	StateUpdated    time.Time `xml:"StateUpdatedTimestamp"`
-	StateMoved      time.Time `xml:"StateTransitionedTimestamp"`
+	StateReasonData string    `xml:",omitempty" cbor:",omitempty"`
+	StateUpdated    time.Time `xml:"StateUpdatedTimestamp" cbor:"StateUpdatedTimestamp"`
+	StateMoved      time.Time `xml:"StateTransitionedTimestamp" cbor:"StateTransitionedTimestamp"`
 }
 
 var (
@@ -92,7 +93,8 @@ func readSettings(form url.Values) (settings, *api.Error) {
 		MetricName:         form.Get("MetricName"), Namespace: form.Get("Namespace"), Statistic: form.Get("Statistic"),
 		ExtendedStatistic: form.Get("ExtendedStatistic"), Unit: form.Get("Unit"),
 		ComparisonOperator: form.Get("ComparisonOperator"), TreatMissingData: form.Get("TreatMissingData"),
-		LowSamples: form.Get("EvaluateLowSampleCountPercentile"),
+
+		EvaluateLowSampleCountPercentile: form.Get("EvaluateLowSampleCountPercentile"),
 	}
 	for i := 1; form.Has("Dimensions.member." + strconv.Itoa(i) + ".Name"); i++ {
 		at := "Dimensions.member." + strconv.Itoa(i)

@@ -1,6 +1,7 @@
 package cloudwatch_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
+	"github.com/fxamacker/cbor/v2"
 
 	"github.com/pinnace-dev/pinnace/localaws/internal/api"
 	"github.com/pinnace-dev/pinnace/localaws/internal/cloudwatch"
@@ -213,22 +215,56 @@ func TestPermissionsOnAlarms(t *testing.T) {
 	}
 }
 
-// TestOtherProtocol sends what newer clients do: the refusal must name the protocol.
-func TestOtherProtocol(t *testing.T) {
+// TestNewerProtocol speaks as clients since 2025 do: Smithy RPC v2 with CBOR.
+func TestNewerProtocol(t *testing.T) {
 	b := newBench(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
-		b.url+"/service/GraniteServiceVersion20100801/operation/DescribeAlarms", nil)
-	if err != nil {
-		t.Fatal(err)
+	call := func(operation string, in any) (status int, out map[string]any) {
+		t.Helper()
+		body, err := cbor.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			b.url+"/service/GraniteServiceVersion20100801/operation/"+operation, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+rootKey+"/20300102/eu-west-1/monitoring/aws4_request")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if err := cbor.NewDecoder(answer.Body).Decode(&out); err != nil || answer.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
+			t.Fatalf("%s: %v %v", operation, answer.Header, err)
+		}
+		return answer.StatusCode, out
 	}
-	r.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
+	status, out := call("PutMetricAlarm", map[string]any{
+		"AlarmName": "errors", "MetricName": "Errors", "Namespace": "Pinnace", "Period": 60, "EvaluationPeriods": 2,
+		"Statistic": "Sum", "Threshold": 0.5, "ComparisonOperator": "GreaterThanThreshold", "ActionsEnabled": false,
+		"Dimensions": []any{map[string]string{"Name": "env", "Value": "uat"}},
+	})
+	if status != http.StatusOK || len(out) != 0 {
+		t.Fatalf("%d %v", status, out)
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusNotImplemented {
-		t.Errorf("status %d", answer.StatusCode)
+	status, out = call("DescribeAlarms", map[string]any{"AlarmNames": []string{"errors"}})
+	alarms, _ := out["MetricAlarms"].([]any)
+	if status != http.StatusOK || len(alarms) != 1 {
+		t.Fatalf("%d %v", status, out)
+	}
+	got := alarms[0].(map[any]any)
+	updated, _ := got["StateUpdatedTimestamp"].(time.Time)
+	if got["AlarmArn"] != prefix+"errors" || got["Threshold"] != 0.5 || got["ActionsEnabled"] != false ||
+		got["Period"] != uint64(60) || !updated.Equal(b.now) || got["ExtendedStatistic"] != nil {
+		t.Errorf("%v", got)
+	}
+	status, out = call("DeleteAlarms", map[string]any{"AlarmNames": []string{"absent"}})
+	if status != http.StatusNotFound || out["__type"] != "com.amazonaws.cloudwatch#ResourceNotFound" {
+		t.Errorf("%d %v", status, out)
+	}
+	if status, out = call("GetDashboard", nil); status != http.StatusBadRequest || out["__type"] == nil {
+		t.Errorf("%d %v", status, out)
 	}
 }
 

@@ -1,16 +1,14 @@
-// Package cloudwatch emulates the alarms of Amazon CloudWatch (API 2010-08-01, the Query protocol): they are put,
-// described, tagged and deleted, and SetAlarmState moves them. There are no metrics here, so no alarm moves by itself;
-// every move is remembered with its time, for AppConfig to roll deployments back by.
+// Package cloudwatch emulates the alarms of Amazon CloudWatch (API 2010-08-01, in the Query protocol and in Smithy RPC
+// v2 with CBOR): they are put, described, tagged and deleted, and SetAlarmState moves them. There are no metrics here,
+// so no alarm moves by itself; every move is remembered with its time, for AppConfig to roll deployments back by.
 //
-// Metric math, composite alarms and alarm actions that would do something are not emulated. Clients that speak
-// Smithy RPC with CBOR are told so.
+// Metric math, composite alarms and alarm actions that would do something are not emulated.
 package cloudwatch
 
 import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -69,44 +67,45 @@ var operations = map[string]operation{
 
 // Action implements api.Handler.
 func (s *Service) Action(c *api.Call) string {
-	form := awsquery.Form(c)
-	if _, ok := operations[form.Get("Action")]; !ok || form.Get("Version") != version {
+	name, _, err := request(c)
+	if _, ok := operations[name]; !ok || err != nil {
 		return ""
 	}
-	return actionPrefix + form.Get("Action")
+	return actionPrefix + name
 }
 
 // Serve implements api.Handler.
 func (s *Service) Serve(w http.ResponseWriter, c *api.Call) {
-	form := awsquery.Form(c)
-	name := form.Get("Action")
-	if s.Action(c) == "" {
-		s.Refuse(w, c, notEmulated(c, name))
-		return
+	name, form, err := request(c)
+	var result any
+	switch perform, ok := operations[name]; {
+	case err != nil:
+	case !ok:
+		err = api.Errorf("InvalidAction", http.StatusBadRequest,
+			"localaws does not emulate the action %q of CloudWatch", name)
+	default:
+		s.mu.Lock()
+		result, err = perform(s, c, form)
+		s.mu.Unlock()
 	}
-	s.mu.Lock()
-	result, err := operations[name](s, c, form)
-	s.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		s.Refuse(w, c, err)
-		return
+	case speaksRPC(c):
+		writeRPC(w, http.StatusOK, result)
+	default:
+		awsquery.Write(w, namespace, name, c.RequestID, result)
 	}
-	awsquery.Write(w, namespace, name, c.RequestID, result)
-}
-
-func notEmulated(c *api.Call, name string) *api.Error {
-	if strings.HasPrefix(c.Request.URL.Path, "/service/") {
-		return api.Errorf("NotImplemented", http.StatusNotImplemented,
-			"localaws speaks the Query protocol of CloudWatch alone, not %s", c.Request.Header.Get("Smithy-Protocol"))
-	}
-	return api.Errorf("InvalidAction", http.StatusBadRequest,
-		"localaws does not emulate the action %q of CloudWatch", name)
 }
 
 // Refuse implements api.Handler.
 func (s *Service) Refuse(w http.ResponseWriter, c *api.Call, err *api.Error) {
 	s.cfg.Log.DebugContext(c.Request.Context(), "cloudwatch call refused", slog.String("request", c.RequestID),
 		slog.String("code", err.Code))
+	if speaksRPC(c) {
+		writeRPCError(w, err)
+		return
+	}
 	awsquery.WriteError(w, namespace, c.RequestID, err)
 }
 
