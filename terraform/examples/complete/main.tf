@@ -1,7 +1,39 @@
+# pinnace:accept no-backend an example keeps its state beside it
+
 # One environment with everything: keys of one's own, an alarm, both CI providers, access logs, a first rollout.
 
 provider "aws" {
   region = "eu-west-1"
+
+  default_tags {
+    tags = { example = "complete" }
+  }
+}
+
+variable "cluster_arn" {
+  description = "ARN of the EKS cluster."
+  type        = string
+}
+
+variable "oidc_provider_arn" {
+  description = "ARN of the cluster's OIDC provider."
+  type        = string
+}
+
+variable "argocd_role_arn" {
+  description = "ARN of the role that pulls charts, in the account of the delivery cluster."
+  type        = string
+}
+
+variable "terraform_role_arn" {
+  description = "ARN of Terraform's own role, which reads back the key that it writes."
+  type        = string
+}
+
+variable "environment" {
+  description = "Which environment this is."
+  type        = string
+  default     = "prod"
 }
 
 variable "key" {
@@ -14,12 +46,12 @@ variable "key" {
 resource "aws_kms_key" "this" {
   for_each = toset(["charts", "secret"])
 
-  description         = "Encrypts ${each.key} of otel in prod."
+  description         = "Encrypts ${each.key} of otel in ${var.environment}."
   enable_key_rotation = true
 }
 
 resource "aws_cloudwatch_metric_alarm" "export_errors" {
-  alarm_name          = "otel-prod-export-errors"
+  alarm_name          = "otel-${var.environment}-export-errors"
   alarm_description   = "The collector could not export."
   namespace           = "otel"
   metric_name         = "otelcol_exporter_send_failed_log_records"
@@ -35,14 +67,14 @@ module "environment" {
   source = "../../modules/environment"
 
   name        = "otel"
-  environment = "prod"
+  environment = var.environment
 
-  bucket            = "acme-charts-prod"
+  bucket            = "acme-charts-${var.environment}"
   prefix            = "stable/"
   chart_kms_key_arn = aws_kms_key.this["charts"].arn
   log_bucket        = "acme-access-logs"
   promote_from      = { uat = { bucket_arn = "arn:aws:s3:::acme-charts-uat", prefix = "stable/" } }
-  chart_reader_arns = ["arn:aws:iam::444455556666:role/argocd-repo-server"]
+  chart_reader_arns = [var.argocd_role_arn]
 
   github                 = { subjects = ["repo:acme/platform:environment:prod"], maintainer_subjects = ["repo:acme/platform:environment:prune-prod"] }
   create_github_provider = true
@@ -53,11 +85,11 @@ module "environment" {
   manage_key         = true
   key                = var.key
   key_version        = 1
-  key_reader_arns    = ["arn:aws:iam::111122223333:role/terraform"]
+  key_reader_arns    = [var.terraform_role_arn]
 
   document = jsonencode({
     domain      = "eu2.coralogix.com"
-    private_key = "{{resolve:secretsmanager:otel/prod/private_key:SecretString:privateKey}}"
+    private_key = "{{resolve:secretsmanager:otel/${var.environment}/private_key:SecretString:privateKey}}"
   })
   json_schema = jsonencode({
     "$schema" = "http://json-schema.org/draft-04/schema#"
@@ -68,8 +100,8 @@ module "environment" {
   alarm_arns = [aws_cloudwatch_metric_alarm.export_errors.arn]
 
   mode              = "both"
-  cluster_arn       = "arn:aws:eks:eu-west-1:111122223333:cluster/prod"
-  oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+  cluster_arn       = var.cluster_arn
+  oidc_provider_arn = var.oidc_provider_arn
   service_accounts  = [{ namespace = "observability", name = "otel-agent" }]
 }
 

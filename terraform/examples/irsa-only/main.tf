@@ -1,7 +1,18 @@
+# pinnace:accept no-backend an example keeps its state beside it
+
 # IRSA alone: a secret, the document that refers to it, and a role for one service account of a cluster with an OIDC provider.
 
 provider "aws" {
   region = "eu-west-1"
+
+  default_tags {
+    tags = { example = "irsa-only" }
+  }
+}
+
+variable "oidc_provider_arn" {
+  description = "ARN of the cluster's OIDC provider."
+  type        = string
 }
 
 module "secret" {
@@ -22,7 +33,7 @@ module "workload_identity" {
 
   name              = "otel-uat"
   mode              = "irsa"
-  oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+  oidc_provider_arn = var.oidc_provider_arn
   service_accounts  = [{ namespace = "observability", name = "otel-agent" }]
   configuration_arn = module.dynamic_config.configuration_arn
   secret_arn        = module.secret.arn

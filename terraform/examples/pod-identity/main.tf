@@ -1,7 +1,18 @@
+# pinnace:accept no-backend an example keeps its state beside it
+
 # EKS Pod Identity alone: the secret is the document, so the pod reads no secret and AppConfig does.
 
 provider "aws" {
   region = "eu-west-1"
+
+  default_tags {
+    tags = { example = "pod-identity" }
+  }
+}
+
+variable "cluster_arn" {
+  description = "ARN of the EKS cluster."
+  type        = string
 }
 
 module "secret" {
@@ -25,7 +36,7 @@ module "workload_identity" {
 
   name              = "otel-uat"
   mode              = "pod-identity"
-  cluster_arn       = "arn:aws:eks:eu-west-1:111122223333:cluster/uat"
+  cluster_arn       = var.cluster_arn
   service_accounts  = [{ namespace = "observability", name = "otel-agent" }]
   configuration_arn = module.dynamic_config.configuration_arn
   reads_secret      = false

@@ -20,6 +20,7 @@ locals {
   bucket_arn = "arn:${var.partition}:s3:::${var.bucket}"
 }
 
+# pinnace:accept bucket-logging log_bucket turns it on; where CloudTrail follows the objects it would be told twice
 resource "aws_s3_bucket" "this" {
   bucket        = var.bucket
   force_destroy = var.force_destroy

@@ -1,5 +1,9 @@
 mock_provider "aws" {}
 
+variables {
+  cluster_arn = "arn:aws:eks:eu-west-1:111122223333:cluster/uat"
+}
+
 run "first_plan" {
   command = plan
   assert {

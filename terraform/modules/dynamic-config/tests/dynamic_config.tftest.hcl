@@ -224,10 +224,18 @@ run "nothing_to_deploy" {
   expect_failures = [var.deploy]
 }
 
-run "strategy_out_of_bounds" {
+run "rollout_of_more_than_a_day" {
   command = plan
   variables {
-    strategy = { duration_minutes = 1441, growth_percent = 0 }
+    strategy = { duration_minutes = 1441 }
+  }
+  expect_failures = [var.strategy]
+}
+
+run "rollout_that_does_not_grow" {
+  command = plan
+  variables {
+    strategy = { growth_percent = 0 }
   }
   expect_failures = [var.strategy]
 }

@@ -77,7 +77,7 @@ run "value_without_use" {
 run "name_is_an_arn" {
   command = plan
   variables {
-    name = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:coralogix/uat/private_key-AbCdEf"
+    name = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:coralogix/uat/private_key"
   }
   expect_failures = [var.name]
 }
