@@ -49,7 +49,7 @@ func TestRun(t *testing.T) {
 	}
 	out := filepath.Join(dir, "bench.md")
 	args := []string{
-		"--sizes", "60", "--publishers", "1,3", "--parallel-sizes", "60", "--archives", "20", "--repeat", "1",
+		"--sizes", "60", "--publishers", "1,3", "--parallel-sizes", "60", "--delays", "0,5ms", "--archives", "20", "--repeat", "1",
 		"--pinnace", pinnace, "--out", out, "--timeout", "1m",
 	}
 	if err := run(t.Context(), args, io.Discard, io.Discard, time.Now); err != nil {
@@ -60,7 +60,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| localaws | pinnace | 60 |", "| localaws | pinnace | 60 | 3 | 3 | 3 | 0 |", "| localaws | pinnace | 20 |",
+		"| localaws | pinnace | 60 |", "| localaws | pinnace | 60 | 0s | 3 | 3 | 3 | 0 |",
+		"| localaws | pinnace | 60 | 5ms | 3 | 3 | 3 | 0 |", "| localaws | pinnace | 20 |",
 		"| pinnace-getter | fetch the index | localaws | JSON | 60 |", "| fetch it again, unchanged | localaws |",
 		" cores\n", "(bench.svg)",
 	} {
@@ -96,6 +97,8 @@ func TestFlags(t *testing.T) {
 		{"--repeat", "0"},
 		{"surplus"},
 		{"--parallel-sizes", "10000000"},
+		{"--delays", "-1ms"},
+		{"--delays", "30"},
 	} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%v was taken", args)

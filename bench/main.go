@@ -46,11 +46,12 @@ func main() {
 type binary struct{ kind, path string }
 
 type options struct {
-	sizes         []int // versions in the index before a publish
-	publishers    []int // at once
-	parallelSizes []int // versions in the index before they come
-	archives      int   // to make an index from
-	repeat        int   // how often to measure what is quick
+	sizes         []int           // versions in the index before a publish
+	publishers    []int           // at once
+	parallelSizes []int           // versions in the index before they come
+	delays        []time.Duration // how long the server's answers to them are held back
+	archives      int             // to make an index from
+	repeat        int             // how often to measure what is quick
 	seed          uint64
 	stores        []binary
 	peers         []binary
@@ -66,6 +67,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	sizes := flags.String("sizes", "100,5000,20000,100000", "versions in the index, separated by commas")
 	publishers := flags.String("publishers", "1,20,200", "publishers at once")
 	parallelSizes := flags.String("parallel-sizes", "100,5000", "versions in the index when they come")
+	delays := flags.String("delays", "0,30ms", "how long to hold back each answer to them, as a distant server does")
 	flags.IntVar(&o.archives, "archives", 2000, "archives to make an index from; 0 for none")
 	flags.IntVar(&o.repeat, "repeat", 5, "how often to measure what takes less than a minute")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the corpus")
@@ -94,10 +96,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
-	var errs [3]error
+	var errs [4]error
 	o.sizes, errs[0] = numbers(*sizes)
 	o.publishers, errs[1] = numbers(*publishers)
 	o.parallelSizes, errs[2] = numbers(*parallelSizes)
+	o.delays, errs[3] = durations(*delays)
 	if o.repeat < 1 {
 		return o, errors.New("--repeat is at least 1")
 	}
@@ -113,6 +116,19 @@ func numbers(text string) ([]int, error) {
 			return nil, fmt.Errorf("%q is no number from 1 to a million", one)
 		}
 		all = append(all, n)
+	}
+	return all, nil
+}
+
+// durations reads times that are not negative; an empty text is none of them.
+func durations(text string) ([]time.Duration, error) {
+	var all []time.Duration
+	for one := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' }) {
+		d, err := time.ParseDuration(one)
+		if err != nil || d < 0 || d > time.Second {
+			return nil, fmt.Errorf("%q is no time up to a second", one)
+		}
+		all = append(all, d)
 	}
 	return all, nil
 }

@@ -85,8 +85,10 @@ func (b *bench) onStore(ctx context.Context, store binary) (err error) {
 			}
 		}
 		for _, versions := range b.parallelSizes {
-			if err := b.publishAtOnce(ctx, server, tool, versions); err != nil {
-				return err
+			for _, delay := range b.delays {
+				if err := b.publishAtOnce(ctx, server, tool, versions, delay); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -103,14 +105,18 @@ type place struct {
 	*servers.Server
 	bucket string
 	index  []byte // as it was put there
+	front  string // the URL at which tools reach the server
 }
+
+// Environ is the server's, by way of what is in front of it.
+func (p place) Environ() []string { return append(p.Server.Environ(), "AWS_ENDPOINT_URL="+p.front) }
 
 func (p place) url() string       { return "s3://" + p.bucket + "/charts" }
 func (p place) indexPath() string { return "/" + p.bucket + "/charts/index.yaml" }
 
 // place makes a repository in a bucket of its own, with the index of a corpus as the tool would have written it.
 func (b *bench) place(ctx context.Context, server *servers.Server, t tool, versions int) (place, error) {
-	p := place{Server: server, bucket: fmt.Sprintf("bench-%d", b.next())}
+	p := place{Server: server, bucket: fmt.Sprintf("bench-%d", b.next()), front: server.URL}
 	if err := server.CreateBucket(ctx, p.bucket, b.now); err != nil {
 		return p, err
 	}
@@ -174,26 +180,41 @@ func (b *bench) publishInto(ctx context.Context, server *servers.Server, t tool,
 }
 
 // publishAtOnce measures publishers that are started together, each a process with a chart of its own, and counts what
-// the index holds of theirs afterwards.
-func (b *bench) publishAtOnce(ctx context.Context, server *servers.Server, t tool, versions int) error {
-	var one time.Duration
-	for _, n := range b.publishers {
-		b.say("%s on %s: %d publishers into %s versions", t.name, server.Kind, n, count(versions))
-		p, err := b.place(ctx, server, t, versions)
+// the index holds of theirs afterwards; before, what one of them takes alone.
+func (b *bench) publishAtOnce(
+	ctx context.Context, server *servers.Server, t tool, versions int, delay time.Duration,
+) error {
+	front := server.URL
+	if delay > 0 {
+		at, stop, err := inFront(ctx, server.URL, delay)
 		if err != nil {
 			return err
 		}
-		r := parallelRow{Store: server.Kind, Tool: t.name, Versions: versions, Publishers: n}
+		defer stop()
+		front = at
+	}
+	p, err := b.place(ctx, server, t, versions)
+	if err != nil {
+		return err
+	}
+	p.front = front
+	one, err := b.repeatedly(ctx, func() (command, error) { return b.publishing(t, p) })
+	if err != nil {
+		return err
+	}
+	for _, n := range b.publishers {
+		b.say("%s on %s, answers after %v: %d publishers into %s versions", t.name, server.Kind, delay, n, count(versions))
+		if p, err = b.place(ctx, server, t, versions); err != nil {
+			return err
+		}
+		p.front = front
+		r := parallelRow{Store: server.Kind, Tool: t.name, Versions: versions, Delay: delay, Publishers: n, One: one}
 		if err := b.together(ctx, t, p, &r); err != nil {
 			return err
 		}
 		if r.Indexed, err = b.ownCharts(ctx, p); err != nil {
 			return err
 		}
-		if n == 1 {
-			one = r.Wall
-		}
-		r.One = one
 		b.Parallel = append(b.Parallel, r)
 	}
 	return nil
@@ -262,7 +283,7 @@ func (b *bench) reindex(ctx context.Context, server *servers.Server) error {
 	}
 	for _, t := range b.publishingTools() {
 		b.say("%s on %s: an index from %s archives", t.name, server.Kind, count(b.archives))
-		p := place{Server: server, bucket: fmt.Sprintf("bench-%d", b.next())}
+		p := place{Server: server, bucket: fmt.Sprintf("bench-%d", b.next()), front: server.URL}
 		if err := b.fill(ctx, p); err != nil {
 			return err
 		}

@@ -32,13 +32,14 @@ func (r publishRow) beyond() time.Duration { return r.Wall - r.Get - r.Put }
 // parallelRow is a number of publishers at once, each a process with a chart of its own.
 type parallelRow struct {
 	Store, Tool string
-	Versions    int // in the index before
+	Versions    int           // in the index before
+	Delay       time.Duration // of each answer
 	Publishers  int
 	Succeeded   int // processes that ended with 0
 	Indexed     int // charts of theirs in the index afterwards
 	Wall        time.Duration
 	CPU         time.Duration // of all publishers together
-	One         time.Duration // of a single publisher there, wall
+	One         usage         // of a single publisher there, the median
 }
 
 // readingRow is what a reader of the repository waits for.
@@ -98,6 +99,9 @@ signed request each, in the same run; *beyond* is the wall time without those tw
 
 Each is a process with a chart of its own, all started together; the time is that until the last has ended. *CPU of
 all* is what the publishers need besides the server: divided by the machine's cores it is the least time there can be.
+*Delay* is how long each answer of the server was held back: on loopback one publisher waits for nothing but the
+processor, so that two hundred on two cores take a hundred times as long at the very least; from Amazon's S3 it waits
+for answers most of the time.
 
 `
 )
@@ -117,13 +121,13 @@ func (r report) publishTable(b *strings.Builder) {
 func (r report) parallelTable(b *strings.Builder) {
 	b.WriteString(parallelHead)
 	table(b, []string{
-		"store", "tool", "versions", "publishers", "succeeded", "in the index", "lost", "time", "× one publisher",
-		"CPU of all",
+		"store", "tool", "versions", "delay", "publishers", "succeeded", "in the index", "lost", "time", "× one publisher",
+		"CPU of all", "× one publisher",
 	}, 2)
 	for _, p := range r.Parallel {
-		row(b, p.Store, p.Tool, count(p.Versions), count(p.Publishers), count(p.Succeeded), count(p.Indexed),
-			count(p.Succeeded-p.Indexed), seconds(p.Wall), fmt.Sprintf("%.1f", ratio(p.Wall, p.One)),
-			seconds(p.CPU))
+		row(b, p.Store, p.Tool, count(p.Versions), p.Delay.String(), count(p.Publishers), count(p.Succeeded),
+			count(p.Indexed), count(p.Succeeded-p.Indexed), seconds(p.Wall), fmt.Sprintf("%.1f", ratio(p.Wall, p.One.Wall)),
+			seconds(p.CPU), fmt.Sprintf("%.1f", ratio(p.CPU, p.One.CPU)))
 	}
 }
 

@@ -18,10 +18,12 @@ func sample() report {
 			{"localaws", "pinnace", 100, 65_000, 2 * ms, 3 * ms, usage{50 * ms, 40 * ms, 57_000_000}},
 			{"localaws", "pinnace", 20_000, 13_000_000, 40 * ms, 60 * ms, usage{600 * ms, 700 * ms, 110_000_000}},
 		},
-		Parallel: []parallelRow{{"minio", "helm-s3", 5000, 20, 20, 3, 2 * time.Second, 3 * time.Second, time.Second}},
-		Reading:  []readingRow{{"helm v4.3.1", "repo update", "http", "JSON", 5000, usage{480 * ms, 160 * ms, 67_000_000}}},
-		Reindex:  []reindexRow{{"localaws", "pinnace", 2000, usage{2 * time.Second, time.Second, 80_000_000}}},
-		Notes:    []string{"helm-s3: it failed:\nand said so"},
+		Parallel: []parallelRow{{
+			"minio", "helm-s3", 5000, 30 * ms, 20, 20, 3, 2000 * ms, 3000 * ms, usage{1000 * ms, 250 * ms, 0},
+		}},
+		Reading: []readingRow{{"helm v4.3.1", "repo update", "http", "JSON", 5000, usage{480 * ms, 160 * ms, 67_000_000}}},
+		Reindex: []reindexRow{{"localaws", "pinnace", 2000, usage{2 * time.Second, time.Second, 80_000_000}}},
+		Notes:   []string{"helm-s3: it failed:\nand said so"},
 	}
 }
 
@@ -35,7 +37,7 @@ func TestTables(t *testing.T) {
 		"- a machine\n",
 		"| localaws | pinnace | 20,000 | 13.0 MB | 0.040 s | 0.060 s | 0.600 s | 0.500 s | 6.0 | 0.700 s | 110.0 MB |\n",
 		"(bench.svg)",
-		"| minio | helm-s3 | 5,000 | 20 | 20 | 3 | 17 | 2.000 s | 2.0 | 3.000 s |\n",
+		"| minio | helm-s3 | 5,000 | 30ms | 20 | 20 | 3 | 17 | 2.000 s | 2.0 | 3.000 s | 12.0 |\n",
 		"| helm v4.3.1 | repo update | http | JSON | 5,000 | 0.480 s | 0.160 s | 67.0 MB |\n",
 		"| localaws | pinnace | 2,000 | 2.000 s | 1ms | 1.000 s | 80.0 MB |\n",
 		"- helm-s3: it failed: and said so\n",

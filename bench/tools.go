@@ -75,7 +75,7 @@ const repositoryName = "bench"
 func (b *bench) helmS3Command(peer binary, p place, args ...string) (command, error) {
 	home := filepath.Join(b.dir, "helm-s3", p.bucket)
 	env := append(helmEnvironment(home), p.Environ()...)
-	env = append(env, "AWS_ENDPOINT="+strings.TrimPrefix(p.URL, "http://"), "AWS_DISABLE_SSL=true",
+	env = append(env, "AWS_ENDPOINT="+strings.TrimPrefix(p.front, "http://"), "AWS_DISABLE_SSL=true",
 		"HELM_S3_MODE=3", "HELM_S3_DYNAMIC_REGION_ENABLED=false")
 	if err := os.MkdirAll(filepath.Join(home, "cache", "repository"), 0o700); err != nil {
 		return command{}, err

@@ -82,6 +82,30 @@ func TestPublishProtocol(t *testing.T) {
 		bound{0, anyNumber},
 		bound{1, anyNumber},
 		bound{2, anyNumber},
+	}, {
+		scenario{
+			name: "two publishers into a large index", heavy: true, before: c.quiet,
+			actors: []actor{c.one, c.two}, alike: 2, private: archives,
+		},
+		bound{1, anyNumber},
+		bound{1, anyNumber},
+		bound{2, anyNumber},
+	}, {
+		scenario{
+			name: "three publishers into a large index", heavy: true, before: c.quiet,
+			actors: []actor{c.one, c.two, publisher("four", tiny(t, "4.0.0", ""))}, alike: 3, private: archives,
+		},
+		bound{0, 3},
+		bound{1, 3},
+		bound{1, anyNumber},
+	}, {
+		scenario{
+			name: "two publishers into a large index, a yank, a reindex", heavy: true, before: c.quiet, private: nobodys,
+			actors: []actor{c.one, c.two, c.yank, c.reindex},
+		},
+		bound{0, 3},
+		bound{0, 4},
+		bound{0, anyNumber},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

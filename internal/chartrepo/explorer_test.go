@@ -47,7 +47,8 @@ type scenario struct {
 	name   string
 	before func(*Repository) error // puts what is there at the beginning; may be nil
 	actors []actor
-	alike  int // so many of the first actors are alike
+	alike  int  // so many of the first actors are alike
+	heavy  bool // the index is so large that nobody moves it in vain
 	// private tells the keys that one actor alone touches.
 	private func(key string) bool
 	// broken, if set, stands between each actor and the store, and breaks the protocol.
@@ -277,6 +278,9 @@ func (x *explorer) repository(s objstore.Store, user string) *Repository {
 	}})
 	names := 0
 	r.width, r.newName = 1, func() string { names++; return fmt.Sprint(user, names) }
+	if r.heavy = 0; x.heavy {
+		r.heavy = 1
+	}
 	return r
 }
 

@@ -5,13 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/pinnace-dev/pinnace/internal/chartrepo"
 	"github.com/pinnace-dev/pinnace/internal/objstore/s3"
+	"github.com/pinnace-dev/pinnace/internal/objstore/storetest/servers"
 	"github.com/pinnace-dev/pinnace/internal/problem"
-	"github.com/pinnace-dev/pinnace/localaws"
 )
 
 // publishVariable, in the environment of this test's own program, names an archive and makes it a publisher.
@@ -42,8 +47,46 @@ func publishFrom(t *testing.T, path string) error {
 	return err
 }
 
+// site is a server with a bucket, for this process and for others.
+type site struct {
+	cfg     aws.Config
+	environ []string
+}
+
+func (s site) store() *s3.Store { return s3.Open(s.cfg, localBucket, "") }
+
+// onSites runs a test on localaws, and on each server whose binary the environment names.
+func onSites(t *testing.T, test func(*testing.T, site)) {
+	t.Run(servers.LocalAWS, func(t *testing.T) {
+		server := localAWS(t)
+		test(t, site{rootConfig(server), server.Environ()})
+	})
+	for _, kind := range []string{servers.VersityGW, servers.MinIO} {
+		t.Run(kind, func(t *testing.T) {
+			variable := "PINNACE_" + strings.ToUpper(kind)
+			binary := os.Getenv(variable)
+			if binary == "" {
+				t.Skipf("set %s to the path of its binary to run this on %s", variable, kind)
+			}
+			server, err := servers.Start(t.Context(), kind, binary, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := server.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := server.CreateBucket(t.Context(), localBucket, time.Now); err != nil {
+				t.Fatal(err)
+			}
+			test(t, site{server.Config(), server.Environ()})
+		})
+	}
+}
+
 // publishers runs a process for each package, all at once, and answers their exit statuses.
-func publishers(t *testing.T, server *localaws.Server, packages []chartrepo.Package) []int {
+func publishers(t *testing.T, at site, packages []chartrepo.Package) []int {
 	t.Helper()
 	folder := t.TempDir()
 	statuses := make([]int, len(packages))
@@ -52,7 +95,7 @@ func publishers(t *testing.T, server *localaws.Server, packages []chartrepo.Pack
 		path := filepath.Join(folder, fmt.Sprintf("%d.tgz", i))
 		write(t, path, string(p.Archive))
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPublisherProcess$")
-		cmd.Env = append(server.Environ(), publishVariable+"="+path, "TMPDIR="+folder)
+		cmd.Env = append(slices.Clone(at.environ), publishVariable+"="+path, "TMPDIR="+folder)
 		group.Go(func() {
 			output, _ := cmd.CombinedOutput()
 			if statuses[i] = cmd.ProcessState.ExitCode(); statuses[i] != 0 && statuses[i] != int(problem.Conflict) {
@@ -70,53 +113,52 @@ func TestManyProcesses(t *testing.T) {
 	if testing.Short() {
 		n = 40
 	}
-	server := localAWS(t)
 	packages := make([]chartrepo.Package, n)
 	for i := range packages {
 		packages[i] = pack(t, chartYAML("app", fmt.Sprintf("1.%d.0", i)))
 	}
-	publishers(t, server, packages)
-	store := s3.Open(rootConfig(server), localBucket, "")
-	ix, err := chartrepo.New(store, chartrepo.Options{}).Index(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range packages {
-		if e, ok := ix.Find("app", p.Version); !ok || e.Digest != p.Digest {
-			t.Errorf("%s is not in the index", p.Version)
+	onSites(t, func(t *testing.T, at site) {
+		publishers(t, at, packages)
+		ix, err := chartrepo.New(at.store(), chartrepo.Options{}).Index(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got := len(ix.Versions("app")); got != n {
-		t.Errorf("%d entries of %d publishers", got, n)
-	}
-	for info, err := range store.List(t.Context(), ".pending/") {
-		t.Errorf("%s is left (%v)", info.Key, err)
-	}
+		for _, p := range packages {
+			if e, ok := ix.Find("app", p.Version); !ok || e.Digest != p.Digest {
+				t.Errorf("%s is not in the index", p.Version)
+			}
+		}
+		if got := len(ix.Versions("app")); got != n {
+			t.Errorf("%d entries of %d publishers", got, n)
+		}
+		for info, err := range at.store().List(t.Context(), ".pending/") {
+			t.Errorf("%s is left (%v)", info.Key, err)
+		}
+	})
 }
 
 // Twenty processes publish one version with twenty contents: one wins, the others end with the status of a conflict.
 func TestManyProcessesOfOneVersion(t *testing.T) {
-	const n = 20
-	server := localAWS(t)
-	packages := make([]chartrepo.Package, n)
+	packages := make([]chartrepo.Package, 20)
 	for i := range packages {
 		packages[i] = pack(t, map[string]string{"README.md": fmt.Sprint(i)})
 	}
-	won := -1
-	for i, status := range publishers(t, server, packages) {
-		switch {
-		case status == 0 && won < 0:
-			won = i
-		case status != int(problem.Conflict):
-			t.Errorf("publisher %d ended with %d", i, status)
+	onSites(t, func(t *testing.T, at site) {
+		won := -1
+		for i, status := range publishers(t, at, packages) {
+			switch {
+			case status == 0 && won < 0:
+				won = i
+			case status != int(problem.Conflict):
+				t.Errorf("publisher %d ended with %d", i, status)
+			}
 		}
-	}
-	if won < 0 {
-		t.Fatal("nobody won")
-	}
-	r := chartrepo.New(s3.Open(rootConfig(server), localBucket, ""), chartrepo.Options{})
-	archive, err := r.Pull(t.Context(), "app", "1.2.3")
-	if err != nil || string(archive) != string(packages[won].Archive) {
-		t.Errorf("the winner's archive is not there: %v", err)
-	}
+		if won < 0 {
+			t.Fatal("nobody won")
+		}
+		archive, err := chartrepo.New(at.store(), chartrepo.Options{}).Pull(t.Context(), "app", "1.2.3")
+		if err != nil || string(archive) != string(packages[won].Archive) {
+			t.Errorf("the winner's archive is not there: %v", err)
+		}
+	})
 }

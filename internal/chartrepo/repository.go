@@ -37,6 +37,7 @@ type Repository struct {
 	store   objstore.Store
 	opts    Options
 	width   int           // how many small calls of the store to make at once
+	heavy   int64         // bytes of an index that nobody moves in vain; 0: whatever its size, it is not asked
 	newName func() string // makes names that nobody else makes
 }
 
@@ -45,7 +46,7 @@ func New(store objstore.Store, opts Options) *Repository {
 	if opts.Now == nil {
 		opts.Now = time.Now //nolint:forbidigo // the default of the injected clock
 	}
-	return &Repository{store, opts, 32, rand.Text}
+	return &Repository{store, opts, 32, heavyIndex, rand.Text}
 }
 
 // Result tells what became of a package.

@@ -230,7 +230,7 @@ func TestPublishIsMendedByARetry(t *testing.T) {
 		}
 		steps = step
 	}
-	if steps != 4 { // create the archive, look for pending entries, read the index, replace it
+	if steps != 5 { // create the archive, look for pending entries and the size, read the index, replace it
 		t.Errorf("%d steps were tried", steps)
 	}
 }

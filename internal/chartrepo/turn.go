@@ -12,9 +12,9 @@ import (
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 )
 
-// crowd is how many pending objects tell a publisher that comes to wait with the others at once. A few may be what was
-// left by a crash, which a publisher that goes on takes along.
-const crowd = 4
+// heavyIndex is an index, in bytes, that nobody moves in vain: whoever publishes into one that large waits in line
+// first, and those that wait look once more for each so many bytes before they move up.
+const heavyIndex = 2 << 20
 
 // Looks cost little: they come in quick succession, so that the last in line waits for nobody too long, and there are
 // two minutes of them before a publisher gives up.
@@ -28,10 +28,10 @@ var errWaiting = fmt.Errorf("others are writing the index: %w", objstore.ErrConf
 
 // turn is one publisher's way into the index.
 //
-// Alone, it reads the index and swaps it. Whoever loses the race, or comes to a crowd, leaves its entries pending for
-// the next winner to take along, and looks from time to time whether they are. Of those that wait only the first in the
-// order of keys tries itself; but each time that it has looked in vain a publisher takes itself for one place further
-// to the front, so that nobody depends on anybody.
+// Alone, it reads the index and swaps it. Whoever loses the race, finds others waiting, or finds a heavy index, leaves
+// its entries pending for the next winner to take along, and looks from time to time whether they are. Of those that
+// wait only the first in the order of keys tries itself; but when it has looked in vain a publisher takes itself for one
+// place further to the front, so that nobody depends on anybody.
 type turn struct {
 	*Repository
 	own      []Entry
@@ -40,6 +40,7 @@ type turn struct {
 	waited   bool               // something was
 	place    int                // among those that wait, from 0; halved with each look until it is worth listing again
 	looks    int                // that were in vain
+	size     int64              // of the index, bytes, as far as it is known
 	known    map[string]pending // by key, what was read before
 }
 
@@ -58,18 +59,18 @@ func (t *turn) take(ctx context.Context, attempt int) error {
 	if t.left != nil && t.place > 0 {
 		return t.poll(ctx)
 	}
-	keys, err := t.pendingKeys(ctx)
+	keys, err := t.arrive(ctx, attempt == 1)
 	if err != nil {
 		return err
 	}
-	if t.left == nil && attempt == 1 && len(keys) >= crowd {
+	if attempt == 1 && (len(keys) > 0 || t.heavy > 0 && t.size >= t.heavy) {
 		return t.wait(ctx, errWaiting)
 	}
 	if t.left != nil {
 		if t.place = slices.Index(keys, t.left.key); t.place < 0 {
 			return t.confirm(ctx)
 		}
-		if t.looks++; t.place >= t.looks {
+		if t.looks++; t.place > t.moves() {
 			return errWaiting
 		}
 	}
@@ -83,9 +84,37 @@ func (t *turn) poll(ctx context.Context) error {
 	if errors.Is(err, objstore.ErrNotFound) {
 		return t.confirm(ctx)
 	}
-	t.looks++
-	t.place /= 2
+	before := t.moves()
+	if t.looks++; t.moves() > before {
+		t.place /= 2
+	}
 	return cmp.Or(unless(objstore.ErrUnchanged, err), errWaiting)
+}
+
+// moves is how often the publisher may have moved up.
+func (t *turn) moves() int { return (t.looks - 1) / int(1+t.size/heavyIndex) }
+
+// arrive lists who waits, and at first how large the index is.
+func (t *turn) arrive(ctx context.Context, first bool) (keys []string, err error) {
+	if !first || t.heavy == 0 {
+		return t.pendingKeys(ctx)
+	}
+	err = t.each(2, func(i int) (err error) {
+		if i == 0 {
+			keys, err = t.pendingKeys(ctx)
+			return err
+		}
+		for info, err := range t.store.List(ctx, indexKey) {
+			if err != nil {
+				return err
+			}
+			if info.Key == indexKey {
+				t.size = info.Size
+			}
+		}
+		return nil
+	})
+	return keys, err
 }
 
 // confirm reads the index, which is the proof.
@@ -108,6 +137,7 @@ func (t *turn) try(ctx context.Context, attempt int, keys []string) error {
 	if err != nil {
 		return err
 	}
+	t.size = int64(seen.index.size())
 	next, err := t.judge(seen.index)
 	if err != nil {
 		return err

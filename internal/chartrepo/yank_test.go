@@ -261,8 +261,8 @@ func TestPublishAllFailsTogether(t *testing.T) {
 	}
 }
 
-// Whoever comes to a crowd leaves its entry and waits; whoever publishes next takes along what was left, except what
-// cannot be read.
+// Whoever comes when others wait leaves its entry and waits too; whoever publishes next takes along what was left, except
+// what cannot be read.
 func TestPendingEntries(t *testing.T) {
 	s := mem.New()
 	r := chartrepo.New(s, options(chartrepo.Location{}))
