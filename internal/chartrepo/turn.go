@@ -30,7 +30,7 @@ var errWaiting = fmt.Errorf("others are writing the index: %w", objstore.ErrConf
 //
 // Alone, it reads the index and swaps it. Whoever loses the race, finds others waiting, or finds a heavy index, leaves
 // its entries pending for the next winner to take along, and looks from time to time whether they are. Of those that
-// wait only the first in the order of keys tries itself; but when it has looked in vain a publisher takes itself for one
+// wait only the first in the order of keys tries itself; but when it has looked in vain a publisher takes itself for a
 // place further to the front, so that nobody depends on anybody.
 type turn struct {
 	*Repository
@@ -99,7 +99,7 @@ func (t *turn) arrive(ctx context.Context, first bool) (keys []string, err error
 	if !first || t.heavy == 0 {
 		return t.pendingKeys(ctx)
 	}
-	err = t.each(2, func(i int) (err error) {
+	err = each(ctx, t.width, 2, func(ctx context.Context, i int) (err error) {
 		if i == 0 {
 			keys, err = t.pendingKeys(ctx)
 			return err

@@ -36,6 +36,7 @@ type front struct {
 	mu     sync.Mutex
 	wrote  http.Header // of the last PUT
 	lose   int         // so many replies to writes are lost
+	cut    int         // so many writes break off before they have an effect
 	every  int         // every so-manieth reply to a write is lost
 	writes int
 	reply  func(w http.ResponseWriter) // answers everything, if set
@@ -89,9 +90,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	probes := strings.HasSuffix(r.URL.Path, objstore.Reserved+"-probe")
+	if !probes && r.Method == http.MethodPut && f.cut > 0 {
+		f.cut--
+		panic(http.ErrAbortHandler)
+	}
 	recorder := httptest.NewRecorder()
 	f.inner.ServeHTTP(recorder, r)
-	probes := strings.HasSuffix(r.URL.Path, objstore.Reserved+"-probe")
 	if !probes && (r.Method == http.MethodPut || r.Method == http.MethodDelete) {
 		f.wrote = r.Header.Clone()
 		f.writes++
@@ -130,6 +135,12 @@ func (f *front) loseReply(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lose = n
+}
+
+func (f *front) cutWrites(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut = n
 }
 
 func (f *front) loseEvery(n int) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pinnace-dev/pinnace/internal/objstore"
 	"github.com/pinnace-dev/pinnace/internal/objstore/internal/version"
@@ -183,6 +184,10 @@ func (s *Store) put(
 	if err == nil {
 		return version.Of(aws.ToString(out.ETag)), nil
 	}
+	var unanswered *smithyhttp.RequestSendError
+	if errors.As(err, &unanswered) && ctx.Err() == nil {
+		return s.settleUnanswered(ctx, op, in, tag, s.explain(op, key, err))
+	}
 	err = s.explain(op, key, err)
 	if errors.Is(err, objstore.ErrExists) || errors.Is(err, objstore.ErrChanged) {
 		return s.settle(ctx, name, tag, err)
@@ -199,6 +204,24 @@ func (s *Store) settle(ctx context.Context, name *string, tag string, refused er
 		return objstore.Version{}, refused
 	}
 	return version.Of(aws.ToString(out.ETag)), nil
+}
+
+// settleUnanswered finds out what became of a write whose connection broke: some servers refuse a large body by
+// closing the connection while it is sent, so that the refusal is never read. If another write is there it was refused,
+// or was overwritten, which is the same to the caller. If nothing has changed, failed says why.
+func (s *Store) settleUnanswered(
+	ctx context.Context, op operation, in *awss3.PutObjectInput, tag string, failed error,
+) (objstore.Version, error) {
+	out, err := s.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: in.Bucket, Key: in.Key})
+	switch {
+	case err != nil:
+		return objstore.Version{}, failed
+	case out.Metadata[writeTag] == tag:
+		return version.Of(aws.ToString(out.ETag)), nil
+	case aws.ToString(out.ETag) == aws.ToString(in.IfMatch):
+		return objstore.Version{}, failed
+	}
+	return objstore.Version{}, fmt.Errorf("%s s3://%s/%s: %w", op.gerund, *in.Bucket, *in.Key, op.refused)
 }
 
 // Delete implements objstore.Store. It needs s3:DeleteObject and s3:GetObject. In a versioned bucket it leaves a delete

@@ -113,6 +113,57 @@ func TestRepeatedWriteKnowsItself(t *testing.T) {
 	}
 }
 
+// No answer comes to a write, however often it is repeated: what is there then tells what became of it.
+func TestWriteWithoutAnAnswer(t *testing.T) {
+	const always = 3 // as often as the client tries
+	for name, test := range map[string]struct {
+		lose, cut int
+		stale     bool  // somebody else has replaced the object
+		want      error // nil, unless it fails: it landed
+		fails     bool  // without telling of a lost race
+	}{
+		"it landed":         {lose: always},
+		"it was refused":    {lose: always, stale: true, want: objstore.ErrChanged},
+		"it broke off":      {cut: always, fails: true},
+		"off, and too late": {cut: always, stale: true, want: objstore.ErrChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFront(t)
+			s := s3.New(f.client(t), bucket, "p")
+			first, err := s.Create(t.Context(), "k", objstore.Content{Body: []byte("one")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			there := "one"
+			if test.stale {
+				if _, err := s.Replace(t.Context(), "k", first, objstore.Content{Body: []byte("other")}); err != nil {
+					t.Fatal(err)
+				}
+				there = "other"
+			}
+			f.loseReply(test.lose)
+			f.cutWrites(test.cut)
+			v, err := s.Replace(t.Context(), "k", first, objstore.Content{Body: []byte("two")})
+			f.loseReply(0)
+			f.cutWrites(0)
+			switch {
+			case test.fails:
+				if err == nil || objstore.Lost(err) {
+					t.Errorf("error %v, want one that is no lost race", err)
+				}
+			case !errors.Is(err, test.want):
+				t.Errorf("error %v, want %v", err, test.want)
+			case err == nil:
+				there = "two"
+			}
+			o, getErr := s.Get(t.Context(), "k")
+			if getErr != nil || string(o.Body) != there || err == nil && o.Version != v {
+				t.Errorf("%q is there, %v", o.Body, getErr)
+			}
+		})
+	}
+}
+
 // A counter stays exact though every third reply is lost.
 func TestCounterSurvivesLostReplies(t *testing.T) {
 	f := newFront(t)
