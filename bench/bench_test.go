@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pinnace-dev/pinnace/internal/objstore/storetest/servers"
 )
 
 // The tests' program is its own launcher, as the command is.
@@ -74,6 +76,35 @@ func TestRun(t *testing.T) {
 	}
 	if picture, err := os.ReadFile(filepath.Join(dir, "bench.svg")); err != nil || !bytes.HasPrefix(picture, []byte("<svg")) {
 		t.Errorf("no picture: %v", err)
+	}
+}
+
+// helm-s3 is started as Helm starts it, with what it needs to find a server on loopback and nothing else.
+func TestHelmS3(t *testing.T) {
+	peer := filepath.Join(t.TempDir(), "helm-s3")
+	script := "#!/bin/sh\nset -eu\ntest -d \"$HELM_CACHE_HOME/repository\"\n" +
+		"echo \"$@ at $AWS_ENDPOINT ssl-off=$AWS_DISABLE_SSL mode=$HELM_S3_MODE dynamic=$HELM_S3_DYNAMIC_REGION_ENABLED\"\n" +
+		"cat \"$HELM_REPOSITORY_CONFIG\"\n"
+	if err := os.WriteFile(peer, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{options: options{peers: []binary{{peerHelmS3, peer}}}, dir: t.TempDir()}
+	p := place{Server: &servers.Server{URL: "http://127.0.0.1:1"}, bucket: "b", front: "http://127.0.0.1:2"}
+	c, err := b.publishing(b.publishingTools()[1], p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _, err := c.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "push " + c.args[1] + " bench at 127.0.0.1:2 ssl-off=true mode=3 dynamic=false\n" +
+		"apiVersion: v1\nrepositories:\n- name: bench\n  url: s3://b/charts\n"
+	if string(out) != want {
+		t.Errorf("it was called as\n%swant\n%s", out, want)
+	}
+	if _, err := os.Stat(c.args[1]); err != nil {
+		t.Error(err)
 	}
 }
 

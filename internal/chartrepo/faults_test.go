@@ -79,7 +79,11 @@ func TestPublishThroughFaults(t *testing.T) {
 			fault: localaws.Throttle("s3:PutObject", 0), kind: problem.Conflict, text: "SlowDown",
 		},
 		"the reply is lost for ever": {
-			fault: localaws.Fault{Action: "s3:PutObject", Path: indexPath, After: true, Lost: true},
+			fault:    localaws.Fault{Action: "s3:PutObject", Path: indexPath, After: true, Lost: true},
+			attempts: 1,
+		},
+		"the request is lost for ever": {
+			fault: localaws.Fault{Action: "s3:PutObject", Path: indexPath, Lost: true},
 			kind:  problem.Failed, text: "replacing s3://charts/index.yaml",
 		},
 		"the index breaks off twice":    {cuts: 2, attempts: 1},
