@@ -197,14 +197,24 @@ func TestPublishIsMendedByARetry(t *testing.T) {
 			}
 			fault := errors.New("connection reset")
 			ran = 0
-			s.Before = func(mem.Op, string) error {
-				if ran++; ran == step && when == "before" {
+			var mu sync.Mutex // two of the calls are made at once
+			failing := ""     // the call that is to fail after its effect
+			s.Before = func(op mem.Op, key string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if ran++; ran != step {
+					return nil
+				}
+				if when == "before" {
 					return fault
 				}
+				failing = fmt.Sprint(op, key)
 				return nil
 			}
-			s.After = func(mem.Op, string) error {
-				if ran == step && when == "after" {
+			s.After = func(op mem.Op, key string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if failing == fmt.Sprint(op, key) {
 					return fault
 				}
 				return nil
