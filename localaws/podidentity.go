@@ -22,8 +22,8 @@ func (s *Server) PodIdentityURL() string {
 }
 
 // AssociatePodIdentity makes an association, or replaces the one that the same service account has. It fails when a
-// field is missing or the issuer's URL is none that localaws would ask. That the role exists and trusts EKS shows when
-// a pod asks for credentials, as it does on AWS.
+// field is missing, and as RegisterCluster does. That the role exists and trusts EKS shows when a pod asks for
+// credentials, as it does on AWS.
 func (s *Server) AssociatePodIdentity(a PodIdentityAssociation) error {
 	return s.pods.Associate(podidentity.Association(a))
 }
@@ -35,5 +35,6 @@ func (s *Server) DissociatePodIdentity(a PodIdentityAssociation) {
 }
 
 // RegisterCluster says which issuer the tokens of a cluster come from, such as Issuer.URL. Associations that were made
-// by the API of EKS, which knows clusters by name alone, hold for its pods from then on.
+// by the API of EKS, which knows clusters by name alone, hold for its pods from then on. It fails when the issuer's URL
+// is none that localaws would ask, or is that of another cluster.
 func (s *Server) RegisterCluster(name, issuer string) error { return s.pods.Register(name, issuer) }

@@ -120,6 +120,7 @@ func TestSettings(t *testing.T) {
 		want   string // in the body
 	}{
 		{"acl", 200, "<Permission>FULL_CONTROL</Permission>"},
+		{"abac", 200, "<Status>Disabled</Status>"},
 		{"accelerate", 200, "<AccelerateConfiguration "},
 		{"cors", 404, "<Code>NoSuchCORSConfiguration</Code>"},
 		{"encryption", 200, "<SSEAlgorithm>AES256</SSEAlgorithm>"},

@@ -60,6 +60,7 @@ var operations = map[string]operation{
 	"GET bucket?lifecycle":            {action: "s3:GetLifecycleConfiguration", serve: (*Service).getLifecycle},
 	"PUT bucket?lifecycle":            {action: "s3:PutLifecycleConfiguration", serve: (*Service).putLifecycle},
 	"DELETE bucket?lifecycle":         {action: "s3:PutLifecycleConfiguration", serve: (*Service).deleteSetting},
+	"GET bucket?abac":                 {action: "s3:GetBucketAbac", serve: (*Service).getSetting},
 	"GET bucket?accelerate":           {action: "s3:GetAccelerateConfiguration", serve: (*Service).getSetting},
 	"GET bucket?cors":                 {action: "s3:GetBucketCORS", serve: (*Service).getSetting},
 	"GET bucket?logging":              {action: "s3:GetBucketLogging", serve: (*Service).getSetting},

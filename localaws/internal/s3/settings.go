@@ -22,6 +22,7 @@ type setting struct {
 }
 
 var settings = map[string]setting{
+	"abac":           {root: "AbacStatus", unset: "<Status>Disabled</Status>"},
 	"accelerate":     {root: "AccelerateConfiguration"},
 	"logging":        {root: "BucketLoggingStatus"},
 	"notification":   {root: "NotificationConfiguration"},
