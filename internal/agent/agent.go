@@ -99,16 +99,20 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	group, running := errgroup.WithContext(ctx)
-	for _, s := range serve {
-		group.Go(func() error { return s(running) })
-	}
-	group.Go(func() error { return a.engine.Run(running) })
-	if a.process != nil {
+	serving := running
+	if a.process != nil { // a workload that takes its time to end still asks, and is still looked at
+		var stop context.CancelFunc
+		serving, stop = context.WithCancel(context.WithoutCancel(running))
 		group.Go(func() error { return a.process.unstartable(running) })
 		group.Go(func() error {
+			defer stop()
 			return Exited{a.process.Supervise(running)}
 		})
 	}
+	for _, s := range serve {
+		group.Go(func() error { return s(serving) })
+	}
+	group.Go(func() error { return a.engine.Run(running) })
 	return group.Wait()
 }
 
