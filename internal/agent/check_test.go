@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/pinnace-dev/pinnace/internal/secret/secrettest"
 	"github.com/pinnace-dev/pinnace/localaws"
@@ -46,7 +49,7 @@ func newSetUp(t *testing.T) *setUp {
 	t.Cleanup(func() { _ = issuer.Close() })
 	s.account, s.server = newAccount(t, server, issuer, server.URL(), nil), server
 	s.token = s.env["AWS_WEB_IDENTITY_TOKEN_FILE"]
-	s.key, _ = s.create("team/key", `{"privateKey":"`+canary+`"}`)
+	s.key, _ = s.create("team/key", `{"privateKey":"`+canary+`","private_key":"`+canary+`"}`)
 	s.deploy(`{"domain":"eu2.example.com","private_key":"{{resolve:secretsmanager:` + s.key +
 		`:SecretString:privateKey}}"}`)
 	s.permit()
@@ -194,6 +197,17 @@ var brokenSetUps = map[string]struct {
 		with:   func(s *setUp) { s.allow("otel", readConfiguration, s.configurationARN()) },
 		causes: "permission", code: 5,
 	},
+	"no permission for the key of the secret": {
+		with: func(s *setUp) { s.encrypt() }, causes: "key", code: 5,
+	},
+	"key of the secret disabled": {
+		with: func(s *setUp) {
+			key := s.encrypt()
+			s.allow("otel", readConfiguration, s.configurationARN(), readSecret, s.key, "kms:Decrypt", key)
+			must(s.keys().DisableKey(s.t.Context(), &kms.DisableKeyInput{KeyId: &key}))(s.t)
+		},
+		causes: "key", code: 5,
+	},
 	"secret by name without permission": {
 		with: func(s *setUp) {
 			s.allow("otel", readConfiguration, s.configurationARN())
@@ -285,6 +299,21 @@ var brokenSetUps = map[string]struct {
 		},
 		causes: "sink", code: 1,
 	},
+}
+
+func (s *setUp) keys() *kms.Client {
+	id, key := s.server.RootKeys()
+	return kms.New(kms.Options{
+		Region: s.server.Region(), BaseEndpoint: aws.String(s.server.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(id, key, ""),
+	})
+}
+
+// encrypt gives the secret a key of the account's own.
+func (s *setUp) encrypt() (keyARN string) {
+	keyARN = *must(s.keys().CreateKey(s.t.Context(), &kms.CreateKeyInput{}))(s.t).KeyMetadata.Arn
+	must(s.secrets.UpdateSecret(s.t.Context(), &secretsmanager.UpdateSecretInput{SecretId: &s.key, KmsKeyId: &keyARN}))(s.t)
+	return keyARN
 }
 
 func (s *setUp) providerARN() string {

@@ -80,7 +80,11 @@ func (d Denial) Hint(s blame.Statement) string {
 	what := strings.Join(s.Action, " and ") + " on " + s.Resource
 	switch {
 	case d.Denying != "":
-		return "take away what denies " + what + ": an " + d.Denying
+		article := "a "
+		if strings.HasPrefix(d.Denying, "i") {
+			article = "an "
+		}
+		return "take away what denies " + what + ": " + article + d.Denying
 	case d.Lacking != "" && !strings.HasPrefix(d.Lacking, "identity-based"):
 		return "the " + d.Lacking + " must allow " + what
 	}

@@ -51,8 +51,11 @@ func (r *reader) failed(key read, err error) (hint string, causes []blame.Cause)
 var secretPattern = regexp.MustCompile(`^arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:.+-\w{6}$`)
 
 func (r *reader) denied(ctx context.Context, key read, err error) (string, []blame.Fix, []blame.Cause) {
+	if awserr.Code(err) == "DecryptionFailure" {
+		return "enable the secret's key, or cancel its deletion; it must allow kms:Decrypt", nil, []blame.Cause{blame.Key}
+	}
 	denial, _ := awserr.DenialOf(err)
-	if awserr.Code(err) == "DecryptionFailure" || denial.Action == "" && strings.Contains(err.Error(), "KMS") {
+	if denial.Action == "" && strings.Contains(err.Error(), "KMS") {
 		return fmt.Sprintf("allow kms:Decrypt on the secret's key, in the key's policy too, with condition "+
 			"kms:ViaService = %s", r.via()), []blame.Fix{r.decryption(ctx, key.id)}, []blame.Cause{blame.Key}
 	}
@@ -81,8 +84,8 @@ func (r *reader) decryption(ctx context.Context, id string) blame.Fix {
 		"StringEquals": {"kms:ViaService": r.via()}, "StringLike": {"kms:EncryptionContext:SecretARN": arn},
 	}
 	return blame.Fix{
-		In: "the policy of the role", Statement: s,
-		LookUp: "narrow key/* to the key of: aws secretsmanager describe-secret --secret-id " + id +
+		In: "the policy of the role that reads the secret", Statement: s,
+		LookUp: "the key, to narrow key/*: aws secretsmanager describe-secret --secret-id " + id +
 			" --query KmsKeyId; the key's own policy must leave it to IAM, or allow it too",
 	}
 }
