@@ -111,7 +111,9 @@ func untried(s settings.Settings) []Finding {
 		add("hook", "", false)
 	}
 	if s.Loopback != nil {
-		add("loopback address "+s.Loopback.Address, "", false)
+		for _, address := range s.Loopback.Addresses() {
+			add("loopback address "+address, "", false)
+		}
 	}
 	if s.Status != nil {
 		add("status address "+s.Status.Address, "", false)
@@ -203,7 +205,9 @@ func (a *Agent) checkAddresses(ctx context.Context) []Finding {
 		findings = append(findings, finding(Finding{What: what + " address " + address}, blame.On(err, blame.Sink)))
 	}
 	if s := a.settings.Loopback; s != nil {
-		try("loopback", s.Address, a.openOr(loopback.Listen))
+		for _, address := range s.Addresses() {
+			try("loopback", address, a.openOr(loopback.Listen))
+		}
 	}
 	if s := a.settings.Status; s != nil {
 		try("status", s.Address, a.openOr(observe.Listen))

@@ -385,7 +385,7 @@ func TestCheckPasses(t *testing.T) {
 	}
 	s.args = []string{
 		"--appconfig=otel-config/prod/coralogix", "--file=" + s.dir + "/key=private_key", "--env=TOKEN=private_key", "--file=" + s.dir + "/whole",
-		"--loopback=127.0.0.1:0", "--loopback-token-file=" + token, "--status=127.0.0.1:0",
+		"--loopback=127.0.0.1:0,127.0.0.1:0", "--loopback-token-file=" + token, "--status=127.0.0.1:0",
 		"--on-change=" + os.Args[0], "--", os.Args[0],
 	}
 	code, out := s.check(t)
