@@ -120,7 +120,7 @@ func (a *Agent) newLoopback(c Config) (*loopback.Sink, error) {
 		if !item.Whole() {
 			continue
 		}
-		e := loopback.Exposed{Item: item.Name, Secret: item.Secret, Optional: item.Optional}
+		e := loopback.Exposed{Item: item.Name, Secret: item.Secret, Pinned: item.VersionID != "", Optional: item.Optional}
 		if item.AppConfig != "" {
 			names, err := settings.SplitAppConfig(item.AppConfig)
 			if err != nil {

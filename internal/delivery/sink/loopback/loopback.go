@@ -29,6 +29,8 @@ type Exposed struct {
 	// Secret is the name or ARN by which Secrets Manager's clients ask; what the source says of the secret's name and
 	// ARN is answered to as well. Several versions of one secret, each an item, may be exposed under one id.
 	Secret string
+	// Pinned says that the item is a version by its id, and not what a stage says at the moment.
+	Pinned bool
 	// Optional lets a snapshot come without the item; it is answered with 503 then.
 	Optional bool
 }

@@ -236,11 +236,11 @@ func TestApplyRefuses(t *testing.T) {
 				{Name: "a", Value: value, About: about(arn, "k")}, {Name: "b", Value: value, About: about(other, "k")},
 			},
 		},
-		"one version twice": {
+		"one version with two values": {
 			expose: []loopback.Exposed{{Item: "a", Secret: "k"}, {Item: "b", Secret: arn}},
 			items: []delivery.Item{
 				{Name: "a", Version: current, Value: value, About: about(arn, "k")},
-				{Name: "b", Version: current, Value: value, About: about(arn, "k")},
+				{Name: "b", Version: current, Value: secret.FromString(canary + "x"), About: about(arn, "k")},
 			},
 		},
 	} {
@@ -251,6 +251,31 @@ func TestApplyRefuses(t *testing.T) {
 		}
 		if w := get(s, "/v1/a"); w.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s: then %d", name, w.Code)
+		}
+	}
+}
+
+// What is pinned keeps the stages that it had when it was read. A rotation that leaves or reaches it changes what is
+// current, and refuses nothing.
+func TestPinnedBesideCurrent(t *testing.T) {
+	const one, two = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+	item := func(name, version string) delivery.Item {
+		return delivery.Item{Name: name, Version: version, Value: secret.FromString(canary + version[:1]), About: delivery.About{
+			ARN: arn, ID: "k", Stages: []string{"AWSCURRENT"},
+		}}
+	}
+	pin := loopback.Exposed{Item: "pin", Secret: "k", Pinned: true}
+	for _, expose := range [][]loopback.Exposed{{pin, {Item: "now", Secret: "k"}}, {{Item: "now", Secret: "k"}, pin}} {
+		s := open(t, loopback.Config{Expose: expose})
+		for _, now := range []string{one, two, one} {
+			if err := s.Apply(t.Context(), snapshot(t, item("pin", one), item("now", now))); err != nil {
+				t.Fatal(err)
+			}
+			for query, want := range map[string]string{"/v1/k": now, "/v1/k?versionStage=AWSCURRENT": now, "/v1/k?versionId=" + one: one} {
+				if w := get(s, query); !strings.Contains(w.Body.String(), `"SecretString":"`+canary+want[:1]+`"`) {
+					t.Errorf("%v, current is %s: %s answers %d", expose[0].Item, now[:1], query, w.Code)
+				}
+			}
 		}
 	}
 }

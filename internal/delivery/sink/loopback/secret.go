@@ -29,6 +29,8 @@ type held struct {
 // version is one version of a secret, ready to be sent.
 type version struct {
 	item, id string
+	print    string // fingerprint of the value
+	pinned   bool   // read once, so its stages are those of then
 	stages   []string
 	created  time.Time
 	agent    hidden // as the Secrets Manager Agent writes it
@@ -84,7 +86,7 @@ func (s *shelf) put(e Exposed, item delivery.Item, had bool) error {
 	if !had {
 		return nil
 	}
-	return h.add(e.Item, item)
+	return h.add(e, item)
 }
 
 // know takes the secret's own names from the source, or else from the configuration.
@@ -130,18 +132,31 @@ func (s *shelf) byID() map[string]*held {
 	return ids
 }
 
-func (h *held) add(name string, item delivery.Item) error {
-	v := version{item: name, id: versionID(item), stages: item.About.Stages, created: item.About.Created}
+// add keeps the versions that are followed before those that are pinned, whose stages may be old. A version that is
+// both, as one is when a rotation reaches or leaves what is pinned, is kept once.
+func (h *held) add(e Exposed, item delivery.Item) error {
+	name := e.Item
+	v := version{
+		item: name, id: versionID(item), print: item.Value.Fingerprint(), pinned: e.Pinned,
+		stages: item.About.Stages, created: item.About.Created,
+	}
 	if len(v.stages) == 0 {
 		v.stages = []string{current} // the source knows of no stages: what it gives is what is to be used
 	}
-	for _, other := range h.versions {
+	for i, other := range h.versions {
 		if other.item == name {
 			return nil // exposed under several ids
 		}
+		if other.id == v.id && other.print == v.print {
+			if v.pinned || !other.pinned {
+				return nil
+			}
+			h.versions = slices.Delete(h.versions, i, i+1)
+			break
+		}
 		if other.id == v.id {
 			return problem.New(problem.Refused, "expose only one of them under this secret",
-				"items %s and %s are one version of secret %s", other.item, name, h.name)
+				"items %s and %s are one version of secret %s and differ", other.item, name, h.name)
 		}
 	}
 	data := item.Value.Reveal()
@@ -153,7 +168,11 @@ func (h *held) add(name string, item delivery.Item) error {
 	if v.agent, v.service, err = h.render(v, data, item.About.Binary); err != nil {
 		return fmt.Errorf("item %s: %w", name, err)
 	}
-	h.versions = append(h.versions, v)
+	at := slices.IndexFunc(h.versions, func(o version) bool { return o.pinned })
+	if v.pinned || at < 0 {
+		at = len(h.versions)
+	}
+	h.versions = slices.Insert(h.versions, at, v)
 	return nil
 }
 
