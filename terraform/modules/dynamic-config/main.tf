@@ -64,7 +64,7 @@ resource "aws_appconfig_deployment_strategy" "this" {
 }
 
 # AppConfig keeps at most one rollout in an environment and the provider does not wait for its end, so this is for the
-# first one. Later rollouts are the command's: it waits, watches and rolls back.
+# first one. Later rollouts belong to a pipeline, which can wait, watch and stop.
 resource "aws_appconfig_hosted_configuration_version" "this" {
   count = var.content == null ? 0 : 1
 

@@ -34,7 +34,7 @@ output "configuration_arn" {
 }
 
 output "strategy_id" {
-  description = "Id of the deployment strategy, for rollouts by the command."
+  description = "Id of the deployment strategy, for rollouts by a pipeline."
   value       = aws_appconfig_deployment_strategy.this.id
 }
 

@@ -105,7 +105,7 @@ variable "json_schema" {
 }
 
 variable "content" {
-  description = "First document of a hosted profile, JSON, with references and without secrets: it stands in the state. Null: the command writes it."
+  description = "First document of a hosted profile, JSON, with references and without secrets: it stands in the state. Null: a pipeline writes it."
   type        = string
   default     = null
 
@@ -116,7 +116,7 @@ variable "content" {
 }
 
 variable "deploy" {
-  description = "Whether Terraform starts a rollout when the document changes. It does not wait for its end: a second change within the rollout's time fails. False: the command rolls out."
+  description = "Whether Terraform starts a rollout when the document changes. It does not wait for its end: a second change within the rollout's time fails. False: a pipeline rolls out."
   type        = bool
   default     = false
 

@@ -49,7 +49,7 @@ output "secret_version_id" {
 }
 
 output "configuration" {
-  description = "Names and ids of what AppConfig has, for `pinnace rotate`: application, environment, profile, strategy."
+  description = "Names and ids of what AppConfig has, for whoever rolls out: application, environment, profile, strategy."
   value = {
     application    = module.dynamic_config.application
     application_id = module.dynamic_config.application_id

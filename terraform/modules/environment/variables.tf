@@ -131,7 +131,7 @@ variable "secret_kms_key_arn" {
 }
 
 variable "manage_key" {
-  description = "Whether Terraform writes the key. False: it makes the secret, and `pinnace rotate` or another tool puts the key. Every plan needs the key where this is true."
+  description = "Whether Terraform writes the key. False: it makes the secret, and the pipeline that rotates, or a person, puts the key. Every plan needs the key where this is true."
   type        = bool
   default     = false
   nullable    = false
@@ -198,7 +198,7 @@ variable "document_location" {
 }
 
 variable "document" {
-  description = "First document, JSON, with references and without secrets: it stands in the state. Null: the command writes it."
+  description = "First document, JSON, with references and without secrets: it stands in the state. Null: a pipeline writes it."
   type        = string
   default     = null
 }
@@ -210,7 +210,7 @@ variable "json_schema" {
 }
 
 variable "deploy" {
-  description = "Whether Terraform starts a rollout when the document changes, without waiting for its end. False: the command rolls out."
+  description = "Whether Terraform starts a rollout when the document changes, without waiting for its end. False: a pipeline rolls out."
   type        = bool
   default     = false
 

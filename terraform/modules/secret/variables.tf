@@ -16,7 +16,7 @@ variable "name" {
 variable "description" {
   description = "What the secret is for. No part of its value."
   type        = string
-  default     = "Managed by Terraform; rotated by pinnace."
+  default     = "Made by Terraform."
 }
 
 variable "kms_key_arn" {
@@ -31,7 +31,7 @@ variable "kms_key_arn" {
 }
 
 variable "manage_value" {
-  description = "Whether Terraform writes the value. False: it makes the secret and nothing else, and `pinnace rotate` or another tool puts the value. Every plan needs the value where this is true."
+  description = "Whether Terraform writes the value. False: it makes the secret and nothing else, and the pipeline that rotates, or a person, puts the value. Every plan needs the value where this is true."
   type        = bool
   default     = false
   nullable    = false

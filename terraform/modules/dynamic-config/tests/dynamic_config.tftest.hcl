@@ -36,7 +36,7 @@ variables {
   environment = "uat"
 }
 
-run "hosted_and_deployed_by_the_command" {
+run "hosted_and_deployed_by_a_pipeline" {
   assert {
     condition     = aws_appconfig_configuration_profile.this.location_uri == "hosted" && aws_appconfig_configuration_profile.this.retrieval_role_arn == null
     error_message = "a hosted profile has a retrieval role"
