@@ -3,7 +3,8 @@ package agent
 const help = `pinnace-agent keeps a workload's keys and settings where it reads them, live, with the pod's own identity.
 
   pinnace-agent run [FLAGS] [-- COMMAND...]   deliver, and follow changes until SIGTERM or the end of COMMAND
-  pinnace-agent check [FLAGS]                 fetch everything once, write nothing, and explain each failure
+  pinnace-agent check [FLAGS] [--output json] try everything once, write nothing, name the cause of each failure
+                                              and the IAM statement that would mend it
   pinnace-agent ready [FLAGS]                 exit 0 when every file is there and not empty
   pinnace-agent whoami [--role ARN]           show who AWS takes this pod for, and why
   pinnace-agent cost [FLAGS] [--pods N]       calls and dollars a month for a fleet
