@@ -288,6 +288,14 @@ func TestVerbs(t *testing.T) {
 		},
 		{name: "check as JSON", args: []string{"check", "--output=json", names, file}, stdout: `"what": "item private_key",`},
 		{
+			name: "check of what is optional", args: []string{"check", "--secret=others", "--optional", "--file=" + key},
+			stdout: "! item whole from secretsmanager: optional, and not had\n    reading secret others",
+		},
+		{
+			name: "check otherwise", args: []string{"check", "--output=yaml", names, file}, code: 2,
+			stderr: "hint: write --output table",
+		},
+		{
 			name: "cost", args: []string{"cost", "--pods", "1000", names, file, "--starts=10"},
 			stdout: "all, for 1000 pods",
 		},

@@ -29,6 +29,9 @@ func check(ctx context.Context, p Program, args []string) error {
 	if err != nil {
 		return err
 	}
+	if *output != "table" && *output != "json" {
+		return problem.New(problem.Usage, "write --output table or --output json", "no such output: %q", *output)
+	}
 	s, err := settings.Parse("check", rest, p.Getenv)
 	if err != nil {
 		return err

@@ -101,6 +101,8 @@ func (f Finding) print(b *strings.Builder, again bool) {
 		mark, text = "–", text+": not tried"
 	case f.err != nil && again:
 		mark, text = "✗", text+": the same"
+	case f.err != nil && f.Optional:
+		mark, text = "!", text+": optional, and not had"
 	case f.err != nil:
 		mark = "✗"
 	case f.Caller != nil:

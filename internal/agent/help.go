@@ -36,7 +36,7 @@ Files, replaced by one rename:
 A process, COMMAND after --, restarted when a variable changes:
   --env VARIABLE=FIELD          PINNACE_ENV            repeatable; VARIABLE alone has the whole
   --stagger 30s                 PINNACE_STAGGER        longest random delay of a restart
-  --grace 30s                   PINNACE_GRACE          from the stop signal to SIGKILL
+  --grace 25s                   PINNACE_GRACE          from the stop signal to SIGKILL
   --stop-signal SIGTERM         PINNACE_STOP_SIGNAL
   --keep-aws                    PINNACE_KEEP_AWS       leave the pod's AWS identity in its environment
 HTTP as AWS's own agents and services answer, for the whole configuration or secret (docs/loopback.md):

@@ -15,7 +15,7 @@ const (
 	DefaultPollInterval = 30 * time.Second
 	DefaultMode         = "0440"
 	DefaultStagger      = 30 * time.Second
-	DefaultGrace        = 30 * time.Second
+	DefaultGrace        = 25 * time.Second // within Kubernetes' 30
 	DefaultTimeout      = 30 * time.Second
 )
 

@@ -104,7 +104,7 @@ type Process struct {
 	Env map[string]string `yaml:"env" json:"env" jsonschema:"minProperties=1"`
 	// Stagger is the longest random delay of a restart, so that a fleet does not restart at once; 30s when empty.
 	Stagger *time.Duration `yaml:"stagger" json:"stagger,omitempty"`
-	// Grace is the time between the stop signal and SIGKILL; 30s when empty.
+	// Grace is the time between the stop signal and SIGKILL; 25s when empty, less than Kubernetes grants a pod.
 	Grace time.Duration `yaml:"grace" json:"grace,omitempty"`
 	// StopSignal asks the child to end; SIGTERM when empty.
 	StopSignal string `yaml:"stopSignal" json:"stopSignal,omitempty"`
