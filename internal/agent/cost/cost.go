@@ -97,8 +97,8 @@ func (b Bill) Print(w io.Writer, f Fleet) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "Each pod starts %d times and follows %d changes a month. References in documents are taken to\n"+
-		"be pinned; one that is not costs a read at every poll. Prices of us-east-1, November 2026.\n",
+	_, err := fmt.Fprintf(w, "Each pod starts %d times and follows %d changes a month. References in documents are\n"+
+		"taken to be pinned; one that is not costs a read at every poll. Prices of us-east-1, November 2026.\n",
 		f.Starts, f.Rotations)
 	return err
 }
