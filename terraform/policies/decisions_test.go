@@ -37,6 +37,8 @@ const (
 	index        = bucket + "/charts/index.yaml"
 	publisher    = "arn:aws:iam::" + account + ":role/chart-publisher"
 	leftPending  = bucket + "/charts/.pending/entry.json"
+	probed       = bucket + "/charts/.pinnace-probe"
+	anything     = bucket + "/charts/notes.html"
 )
 
 // granted are the identity policies and what they are meant to allow. A request on another resource of the same kind
@@ -90,7 +92,13 @@ var granted = map[string][]request{
 	},
 	"publisher": {
 		{"put an archive", "s3:PutObject", archive, nil, true},
+		{"put provenance", "s3:PutObject", archive + ".prov", nil, true},
+		{"write the index", "s3:PutObject", index, nil, true},
+		{"ask whether conditions hold", "s3:PutObject", probed, nil, true},
 		{"read the index", "s3:GetObject", index, nil, true},
+		{"put what is no chart", "s3:PutObject", anything, nil, false},
+		{"read what is no chart", "s3:GetObject", anything, nil, false},
+		{"write the index of a repository below", "s3:PutObject", bucket + "/charts/team/index.yaml", nil, false},
 		{"list the repository", "s3:ListBucket", bucket, keys("s3:prefix", "charts/"), true},
 		{"learn that a key is missing", "s3:ListBucket", bucket, keys("s3:prefix", "charts/index.yaml"), true},
 		{"list the bucket", "s3:ListBucket", bucket, nil, false},
@@ -131,6 +139,7 @@ var granted = map[string][]request{
 	"maintainer": {
 		{"read the index", "s3:GetObject", index, nil, true},
 		{"write the index", "s3:PutObject", index, nil, true},
+		{"ask whether conditions hold", "s3:PutObject", probed, nil, true},
 		{"put an archive", "s3:PutObject", archive, nil, false},
 		{"leave an entry pending", "s3:PutObject", leftPending, nil, false},
 		{"delete an archive", "s3:DeleteObject", archive, nil, true},
