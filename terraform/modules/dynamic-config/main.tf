@@ -156,14 +156,17 @@ resource "aws_iam_role_policy" "retrieval" {
 }
 
 locals {
-  deployer_trust = var.deployer == null ? [] : flatten([for i, subject in var.deployer.subjects : [
-    for statement in jsondecode(templatefile("${local.policies}/deployer-trust.json.tftpl", {
-      provider_arn = var.deployer.provider_arn
-      issuer       = split(":oidc-provider/", var.deployer.provider_arn)[1]
-      subject      = subject
-      audience     = var.deployer.audience
-    })).Statement : merge(statement, { Sid = "${statement.Sid}${i + 1}" })
-  ]])
+  deployer_trust = var.deployer == null ? null : jsonencode({
+    Version = "2012-10-17"
+    Statement = flatten([for i, subject in var.deployer.subjects : [
+      for statement in jsondecode(templatefile("${local.policies}/deployer-trust.json.tftpl", {
+        provider_arn = var.deployer.provider_arn
+        issuer       = split(":oidc-provider/", var.deployer.provider_arn)[1]
+        subject      = subject
+        audience     = var.deployer.audience
+      })).Statement : merge(statement, { Sid = "${statement.Sid}${i + 1}" })
+    ]])
+  })
 }
 
 resource "aws_iam_role" "deployer" {
@@ -173,7 +176,15 @@ resource "aws_iam_role" "deployer" {
   description          = "Stages keys and rolls out ${var.name}."
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
-  assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = local.deployer_trust })
+  assume_role_policy   = local.deployer_trust
+  max_session_duration = 3600
+
+  lifecycle {
+    precondition {
+      condition     = length(local.deployer_trust) <= 2048
+      error_message = "The deployer's trust policy is over IAM's 2048 characters; give fewer subjects."
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "deployer" {

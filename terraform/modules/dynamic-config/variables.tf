@@ -171,6 +171,16 @@ variable "deployer" {
     condition     = var.deployer == null || try(length(var.deployer.subjects) > 0 && alltrue([for subject in var.deployer.subjects : can(regex("^[^*?\"\\\\$%]+$", subject))]), false)
     error_message = "A subject is exact, without wildcards, and there is at least one; write repo:acme/platform:environment:prod, or project_path:acme/platform:ref_type:branch:ref:main."
   }
+
+  validation {
+    condition     = !anytrue([for subject in try(var.deployer.subjects, []) : endswith(subject, ":pull_request")])
+    error_message = "A pull request rotates nothing: anybody who may open one would; write repo:acme/platform:environment:rotate-prod."
+  }
+
+  validation {
+    condition     = var.deployer == null || can(regex("^[A-Za-z0-9:/._-]+$", var.deployer.audience))
+    error_message = "The audience is the one for which the pipeline asks its token; write sts.amazonaws.com."
+  }
 }
 
 variable "permissions_boundary_arn" {

@@ -252,6 +252,43 @@ run "deployer_with_wildcard" {
   expect_failures = [var.deployer]
 }
 
+run "deployer_of_a_pull_request" {
+  command = plan
+  variables {
+    secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:coralogix/uat/private_key-AbCdEf"
+    deployer = {
+      provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+      subjects     = ["repo:acme/platform:pull_request"]
+    }
+  }
+  expect_failures = [var.deployer]
+}
+
+run "deployer_for_any_audience" {
+  command = plan
+  variables {
+    secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:coralogix/uat/private_key-AbCdEf"
+    deployer = {
+      provider_arn = "arn:aws:iam::111122223333:oidc-provider/gitlab.com"
+      subjects     = ["project_path:acme/platform:ref_type:branch:ref:main"]
+      audience     = "*"
+    }
+  }
+  expect_failures = [var.deployer]
+}
+
+run "deployer_of_too_many" {
+  command = plan
+  variables {
+    secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:coralogix/uat/private_key-AbCdEf"
+    deployer = {
+      provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+      subjects     = [for i in range(20) : "repo:acme/platform-${i}:environment:rotate-uat"]
+    }
+  }
+  expect_failures = [aws_iam_role.deployer]
+}
+
 run "deployer_without_secret" {
   command = plan
   variables {
