@@ -49,7 +49,7 @@ output "secret_version_id" {
 }
 
 output "configuration" {
-  description = "Names and ids of what AppConfig has, for whoever rolls out: application, environment, profile, strategy."
+  description = "Names and ids of what AppConfig has, for whoever rolls out: application, environment, profile, strategy; and the ARN of the document, for the role of a further workload."
   value       = module.environment.configuration
 }
 

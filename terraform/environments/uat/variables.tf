@@ -213,9 +213,9 @@ variable "alarm_arns" {
 }
 
 variable "deployer" {
-  description = "The pipeline that rotates the key and rolls out: ARN of its OIDC provider, exact subjects of its tokens, their audience. Null: no such role."
+  description = "The pipeline that rotates the key and rolls out: ARN of its OIDC provider unless it is the one of `github` or `gitlab`, exact subjects of its tokens, their audience. Null: no such role."
   type = object({
-    provider_arn = string
+    provider_arn = optional(string)
     subjects     = list(string)
     audience     = optional(string, "sts.amazonaws.com")
   })

@@ -11,6 +11,13 @@ locals {
     local.hosted ? [module.workload_identity.role_arn] : [module.dynamic_config.retrieval_role_arn],
     var.key_reader_arns,
   )
+
+  # By the provider of the pipelines that publish, which may be made here, unless it has one of its own.
+  deployer = var.deployer == null ? null : merge(var.deployer, {
+    provider_arn = coalesce(
+      var.deployer.provider_arn, module.publisher_identity.github_provider_arn, module.publisher_identity.gitlab_provider_arn
+    )
+  })
 }
 
 module "chart_repository" {
@@ -72,7 +79,7 @@ module "dynamic_config" {
   deploy                   = var.deploy
   configuration_version    = local.hosted ? null : module.secret.version_id
   strategy                 = var.strategy
-  deployer                 = var.deployer
+  deployer                 = local.deployer
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = var.tags
 }

@@ -49,7 +49,7 @@ output "secret_version_id" {
 }
 
 output "configuration" {
-  description = "Names and ids of what AppConfig has, for whoever rolls out: application, environment, profile, strategy."
+  description = "Names and ids of what AppConfig has, for whoever rolls out: application, environment, profile, strategy; and the ARN of the document, for the role of a further workload."
   value = {
     application    = module.dynamic_config.application
     application_id = module.dynamic_config.application_id
@@ -58,6 +58,7 @@ output "configuration" {
     profile        = module.dynamic_config.profile
     profile_id     = module.dynamic_config.profile_id
     strategy_id    = module.dynamic_config.strategy_id
+    arn            = module.dynamic_config.configuration_arn
   }
 }
 
@@ -69,7 +70,11 @@ output "workload_role_arn" {
 output "chart_values" {
   description = "Values for the opentelemetry chart: the role, and the document to follow."
   value = {
-    aws = { roleArn = module.workload_identity.role_arn }
+    # With IRSA the service account names the role, with EKS Pod Identity alone the association does.
+    aws = {
+      roleArn     = var.mode == "pod-identity" ? "" : module.workload_identity.role_arn
+      podIdentity = var.mode == "pod-identity"
+    }
     pinnace = { appConfig = {
       application = module.dynamic_config.application
       environment = module.dynamic_config.environment

@@ -23,8 +23,8 @@ variable "bucket" {
   type        = string
 
   validation {
-    condition     = strcontains(var.bucket, var.environment)
-    error_message = "Names of buckets are shared by all of AWS and by your environments, so the environment stands in it; write acme-charts-uat."
+    condition     = can(regex("(^|-)${var.environment}(-|$)", var.bucket))
+    error_message = "Names of buckets are shared by all of AWS and by your environments, so the environment stands in it as a word of its own; write acme-charts-uat."
   }
 }
 
@@ -119,8 +119,8 @@ variable "secret_name" {
   default     = null
 
   validation {
-    condition     = var.secret_name == null || try(strcontains(var.secret_name, var.environment), false)
-    error_message = "Two environments may share an account, so the environment stands in the secret's name; write coralogix/uat/private_key."
+    condition     = var.secret_name == null || can(regex("(^|[^A-Za-z0-9])${var.environment}([^A-Za-z0-9]|$)", var.secret_name))
+    error_message = "Two environments may share an account, so the environment stands in the secret's name as a word of its own; write coralogix/uat/private_key."
   }
 }
 
@@ -243,13 +243,18 @@ variable "alarm_arns" {
 }
 
 variable "deployer" {
-  description = "The pipeline that rotates the key and rolls out: ARN of its OIDC provider, exact subjects of its tokens, their audience. Null: no such role."
+  description = "The pipeline that rotates the key and rolls out: ARN of its OIDC provider unless it is the one of `github` or `gitlab`, exact subjects of its tokens, their audience. Null: no such role."
   type = object({
-    provider_arn = string
+    provider_arn = optional(string)
     subjects     = list(string)
     audience     = optional(string, "sts.amazonaws.com")
   })
   default = null
+
+  validation {
+    condition     = try(var.deployer.provider_arn, null) != null || var.deployer == null || var.github == null || var.gitlab == null
+    error_message = "GitHub and GitLab both have pipelines here, so say whose rotates; write provider_arn = \"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com\" in deployer."
+  }
 }
 
 variable "mode" {

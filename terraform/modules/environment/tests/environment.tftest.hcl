@@ -2,6 +2,9 @@ mock_provider "aws" {
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::111122223333:role/mock" }
   }
+  mock_resource "aws_iam_openid_connect_provider" {
+    defaults = { arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com" }
+  }
   mock_resource "aws_secretsmanager_secret" {
     defaults = { arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:otel/uat/private_key-AbCdEf" }
   }
@@ -58,9 +61,51 @@ run "uat" {
     error_message = "values of the chart"
   }
   assert {
+    condition     = output.chart_values.aws == { roleArn = "", podIdentity = true }
+    error_message = "the chart takes no role's ARN with EKS Pod Identity"
+  }
+  assert {
     condition     = output.secret_version_id != null
     error_message = "the key is not written"
   }
+}
+
+run "chart_values_with_irsa" {
+  variables {
+    key               = "canary-5c1f"
+    manage_key        = true
+    key_reader_arns   = ["arn:aws:iam::111122223333:role/terraform"]
+    mode              = "both"
+    oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+  }
+  assert {
+    condition     = output.chart_values.aws == { roleArn = "arn:aws:iam::111122223333:role/mock", podIdentity = false }
+    error_message = "with IRSA the chart names the role"
+  }
+}
+
+run "deployer_by_the_provider_made_here" {
+  variables {
+    key                    = "canary-5c1f"
+    manage_key             = true
+    key_reader_arns        = ["arn:aws:iam::111122223333:role/terraform"]
+    create_github_provider = true
+    github                 = { subjects = ["repo:acme/platform:environment:uat"] }
+    deployer               = { subjects = ["repo:acme/platform:environment:rotate-uat"] }
+  }
+  assert {
+    condition     = output.deployer_role_arn != null && output.github_provider_arn == "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+    error_message = "the deployer cannot use the provider that this environment makes"
+  }
+}
+
+run "deployer_of_one_of_two" {
+  command = plan
+  variables {
+    gitlab   = { provider_arn = "arn:aws:iam::111122223333:oidc-provider/gitlab.com", subjects = ["project_path:acme/platform:ref_type:branch:ref:main"] }
+    deployer = { subjects = ["repo:acme/platform:environment:rotate-uat"] }
+  }
+  expect_failures = [var.deployer]
 }
 
 run "only_what_is_asked_for" {
@@ -116,6 +161,17 @@ run "names_without_environment" {
   variables {
     bucket      = "acme-charts"
     secret_name = "coralogix/private_key"
+  }
+  expect_failures = [var.bucket, var.secret_name]
+}
+
+run "environment_inside_a_word" {
+  command = plan
+  variables {
+    environment = "prod"
+    alarm_arns  = ["arn:aws:cloudwatch:eu-west-1:111122223333:alarm:export-errors"]
+    bucket      = "acme-products"
+    secret_name = "coralogix/nonprod/private_key"
   }
   expect_failures = [var.bucket, var.secret_name]
 }
