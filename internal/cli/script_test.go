@@ -1,10 +1,14 @@
 package cli_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"kmskey":  kmsKey,
 			"serve":   serve,
 			"token":   token,
+			"untar":   untar,
 		},
 	})
 }
@@ -79,6 +84,31 @@ func setup(env *testscript.Env) error {
 		},
 	})
 	return err
+}
+
+// untar ARCHIVE [MEMBER]: writes a member, or the names of all, into the file "untarred". Not every machine has tar.
+func untar(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: untar ARCHIVE [MEMBER]")
+	}
+	unzipped, err := gzip.NewReader(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	var out bytes.Buffer
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		ts.Check(err)
+		switch {
+		case len(args) == 1:
+			fmt.Fprintln(&out, header.Name)
+		case header.Name == args[1]:
+			_, err := io.Copy(&out, archive)
+			ts.Check(err)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("untarred"), out.Bytes(), 0o600))
 }
 
 // exits CODE COMMAND…: runs the command and checks its exit status; stdout and stderr are kept for the next checks.
