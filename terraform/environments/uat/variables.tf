@@ -210,6 +210,11 @@ variable "alarm_arns" {
   description = "ARNs of up to five CloudWatch alarms that stop a rollout and roll it back. Required in prod."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_arns : strcontains(arn, ":${var.region}:${var.account_id}:")])
+    error_message = "An alarm is of another account or region than uat, and rollouts are watched in their own; write arn:aws:cloudwatch:${var.region}:${var.account_id}:alarm:collector-export-errors."
+  }
 }
 
 variable "deployer" {
@@ -239,6 +244,11 @@ variable "oidc_provider_arn" {
   description = "ARN of the cluster's OIDC provider in IAM, for `irsa` and `both`."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.oidc_provider_arn == null || try(strcontains(var.oidc_provider_arn, ":${var.account_id}:"), false)
+    error_message = "The OIDC provider is of another account than uat, and IAM looks for it in its own; write arn:aws:iam::${var.account_id}:oidc-provider/oidc.eks.${var.region}.amazonaws.com/id/EXAMPLE."
+  }
 }
 
 variable "create_oidc_provider" {
@@ -257,6 +267,11 @@ variable "cluster_arn" {
   description = "ARN of the EKS cluster, for `pod-identity` and `both`."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.cluster_arn == null || try(strcontains(var.cluster_arn, ":${var.region}:${var.account_id}:"), false)
+    error_message = "The cluster is of another account or region than uat, whose pods would get uat's key; write arn:aws:eks:${var.region}:${var.account_id}:cluster/uat."
+  }
 }
 
 variable "permissions_boundary_arn" {

@@ -18,3 +18,22 @@ run "account_and_region" {
   }
   expect_failures = [var.account_id, var.region]
 }
+
+run "another_environments_cluster_and_alarm" {
+  command = plan
+  variables {
+    cluster_arn = "arn:aws:eks:eu-west-1:111122223333:cluster/uat"
+    alarm_arns  = ["arn:aws:cloudwatch:us-east-1:444455556666:alarm:collector-export-errors"]
+  }
+  expect_failures = [var.cluster_arn, var.alarm_arns]
+}
+
+run "another_accounts_oidc_provider" {
+  command = plan
+  variables {
+    mode              = "irsa"
+    cluster_arn       = null
+    oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+  }
+  expect_failures = [var.oidc_provider_arn]
+}
