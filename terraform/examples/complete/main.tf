@@ -50,6 +50,30 @@ resource "aws_kms_key" "this" {
   enable_key_rotation = true
 }
 
+# A key's own policy decides for other accounts: the bucket's lets Argo CD read the charts, and this decrypt them. Argo CD's
+# role needs both in its own account as well (policies reader and decryption).
+resource "aws_kms_key_policy" "charts" {
+  key_id = aws_kms_key.this["charts"].key_id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "IAMDecidesInThisAccount"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::${split(":", var.cluster_arn)[4]}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      merge(jsondecode(templatefile("${path.module}/../../policies/decryption.json.tftpl", {
+        bucket_arn  = "arn:aws:s3:::acme-charts-${var.environment}"
+        prefix      = "stable/"
+        kms_key_arn = aws_kms_key.this["charts"].arn
+        region      = "eu-west-1"
+      })).Statement[0], { Principal = { AWS = var.argocd_role_arn } }),
+    ]
+  })
+}
+
 resource "aws_cloudwatch_metric_alarm" "export_errors" {
   alarm_name          = "otel-${var.environment}-export-errors"
   alarm_description   = "The collector could not export."
