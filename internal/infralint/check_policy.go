@@ -14,7 +14,7 @@ var needEverything = []string{
 	"kms:createkey", "kms:generaterandom", "s3:listallmybuckets", "s3:getaccountpublicaccessblock",
 	"appconfig:listapplications", "appconfig:listdeploymentstrategies", "appconfig:createapplication",
 	"appconfig:createdeploymentstrategy", "cloudwatch:putmetricdata", "cloudwatch:listmetrics",
-	"cloudwatch:getmetricdata", "cloudwatch:getmetricstatistics", "logs:describeloggroups",
+	"cloudwatch:getmetricdata", "cloudwatch:getmetricstatistics", "cloudwatch:describealarms", "logs:describeloggroups",
 	"xray:puttracesegments", "xray:puttelemetryrecords",
 	"ec2:describe*", "iam:listroles", "iam:listpolicies", "iam:listopenidconnectproviders", "iam:getaccountsummary",
 	"tag:getresources", "ssm:describeparameters", "autoscaling:describe*", "elasticloadbalancing:describe*",

@@ -49,6 +49,15 @@ func stateOf(resources ...string) string {
 	return `{"version": 4, "resources": [` + strings.Join(all, ",") + `]}`
 }
 
+// planOfName plans an environment of AppConfig in a module, whose name is this expression and comes to uat.
+func planOfName(expression string) string {
+	return `{"format_version": "1.2", "planned_values": {"root_module": {"child_modules": [{"address": "module.m", "resources": [
+{"address": "module.m.aws_appconfig_environment.e", "mode": "managed", "type": "aws_appconfig_environment", "name": "e",
+"values": {"name": "uat"}}]}]}}, "configuration": {"root_module": {"module_calls": {"m": {"expressions": {"name":
+{"constant_value": "uat"}}, "module": {"resources": [{"address": "aws_appconfig_environment.e", "expressions": {"name": ` +
+		expression + `}}]}}}}}}`
+}
+
 const secretVersion = "aws_secretsmanager_secret_version.v"
 
 var states = map[string]struct{ body, rule, want string }{
@@ -97,6 +106,11 @@ var states = map[string]struct{ body, rule, want string }{
 {"configuration_profile_id": {"references": ["aws_appconfig_configuration_profile.p.id"]}}}]}}}}}}`,
 		"profile-not-deployed", "",
 	},
+	"an environment written out in a plan": {
+		planOfName(`{"constant_value": "uat"}`), "environment-fixed",
+		"in.json:0 environment-fixed module.m.aws_appconfig_environment.e: the environment is written out in the name\n",
+	},
+	"an environment that a module is called with": {planOfName(`{"references": ["var.name"]}`), "environment-fixed", ""},
 	"an empty state": {`{"format_version": "1.0"}`, "secret-in-state", ""},
 	"an empty file":  {`{"version": 4}`, "secret-in-state", ""},
 	"not a plan's":   {`{"version": 4, "resources": [{"instances": [{"attributes": null}]}]}`, "secret-in-state", ""},

@@ -266,7 +266,8 @@ func (p *planReader) joined(planned any, has bool, expression any, path []string
 			return unknownAt(at, refs...)
 		}
 		v := fromJSON(planned, at)
-		v.refs, v.derived = union(v.refs, refs), len(refs) > 0
+		texts, _ := e["references"].([]any) // a variable that ends at a constant leads to no resource
+		v.refs, v.derived = union(v.refs, refs), len(texts) > 0
 		return v
 	case []any:
 		blocks, ok := planned.([]any)

@@ -234,6 +234,7 @@ resource "aws_iam_role_policy_attachment" "a" {
 			may(`Action = "ec2:DescribeInstances", Resource = "*"`), may(`Action = "s3:GetObject", Resource = var.r`) + `variable "r" { }`,
 			may(`Action = "s3:GetObject", Resource = "*", Condition = { StringEquals = { "aws:ResourceTag/a" = "b" } }`),
 			`resource "aws_iam_role_policy" "x" { ` + policyOf(`Effect = "Deny", Action = "s3:*", Resource = "*"`) + " }",
+			may(`Action = "cloudwatch:DescribeAlarms", Resource = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:*"`),
 		},
 	},
 	{
