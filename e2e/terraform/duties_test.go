@@ -20,32 +20,71 @@ import (
 
 // needs is what fails without each permission, to the word: a permission that is not here is one too many.
 var needs = map[string]string{
-	"otel-prod workload FollowOneConfiguration appconfig:StartConfigurationSession":                     "follow the document, get the key",
-	"otel-prod workload FollowOneConfiguration appconfig:GetLatestConfiguration":                        "follow the document, get the key",
-	"otel-prod workload ReadOneSecret secretsmanager:GetSecretValue":                                    "get the key",
-	"otel-uat workload FollowOneConfiguration appconfig:StartConfigurationSession":                      "get the key",
-	"otel-uat workload FollowOneConfiguration appconfig:GetLatestConfiguration":                         "get the key",
-	"otel-uat-retrieval retrieval ReadOneSecret secretsmanager:GetSecretValue":                          "roll the secret out",
-	"otel-charts-prod-publisher publisher WriteChartsAndIndex s3:PutObject":                             "publish, take in what lost a race, promote",
-	"otel-charts-prod-publisher publisher WriteChartsAndIndex s3:GetObject":                             "publish, take in what lost a race, promote",
-	"otel-charts-prod-publisher publisher SweepPending s3:DeleteObject":                                 "take in what lost a race",
-	"otel-charts-prod-publisher publisher TellMissingFromForbidden s3:ListBucket":                       "publish, take in what lost a race, promote",
-	"otel-charts-prod-publisher reader-uat ReadChartsAndIndex s3:GetObject":                             "promote",
-	"otel-charts-prod-publisher reader-uat TellMissingFromForbidden s3:ListBucket":                      "promote",
-	"otel-charts-prod-maintainer maintainer ReadChartsAndIndex s3:GetObject":                            "prune",
-	"otel-charts-prod-maintainer maintainer WriteIndex s3:PutObject":                                    "prune",
-	"otel-charts-prod-maintainer maintainer DeleteArchivesAndPending s3:DeleteObject":                   "prune",
-	"otel-charts-prod-maintainer maintainer TellMissingFromForbidden s3:ListBucket":                     "prune",
-	"otel-prod-deployer deployer StageAndRetireKeys secretsmanager:PutSecretValue":                      "stage a key",
-	"otel-prod-deployer deployer StageAndRetireKeys secretsmanager:UpdateSecretVersionStage":            "make it current",
-	"otel-prod-deployer deployer StageAndRetireKeys secretsmanager:DescribeSecret":                      "see its labels",
-	"otel-prod-deployer deployer WriteConfigurationVersions appconfig:CreateHostedConfigurationVersion": "write the document",
-	"otel-prod-deployer deployer WriteConfigurationVersions appconfig:GetHostedConfigurationVersion":    "read the document",
-	"otel-prod-deployer deployer StartRollouts appconfig:StartDeployment":                               "roll out",
-	"otel-prod-deployer deployer WatchAndStopRollouts appconfig:GetDeployment":                          "watch",
-	"otel-prod-deployer deployer WatchAndStopRollouts appconfig:StopDeployment":                         "stop",
-	"otel-prod-alarm alarm SeeAlarms cloudwatch:DescribeAlarms":                                         "roll back on an alarm",
+	"otel-prod trust OneServiceAccountOfOneCluster1 sts:AssumeRole":                 "everything",
+	"otel-prod trust OneServiceAccountOfOneCluster1 sts:TagSession":                 "everything",
+	"otel-prod workload FollowOneConfiguration appconfig:StartConfigurationSession": "everything",
+	"otel-prod workload FollowOneConfiguration appconfig:GetLatestConfiguration":    "everything",
+	"otel-prod workload ReadOneSecret secretsmanager:GetSecretValue":                "get the key",
+
+	"otel-uat trust OneServiceAccount1 sts:AssumeRoleWithWebIdentity":              "get the key by IRSA",
+	"otel-uat trust OneServiceAccountOfOneCluster2 sts:AssumeRole":                 "get the key by Pod Identity",
+	"otel-uat trust OneServiceAccountOfOneCluster2 sts:TagSession":                 "get the key by Pod Identity",
+	"otel-uat workload FollowOneConfiguration appconfig:StartConfigurationSession": "everything",
+	"otel-uat workload FollowOneConfiguration appconfig:GetLatestConfiguration":    "everything",
+
+	"otel-uat-retrieval trust AppConfigOfThisAccount sts:AssumeRole":           "roll the secret out",
+	"otel-uat-retrieval retrieval ReadOneSecret secretsmanager:GetSecretValue": "roll the secret out",
+
+	"otel-charts-prod-publisher trust OnePublishingPipeline1 sts:AssumeRoleWithWebIdentity":           "everything",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex s3:PutObject":                           "everything",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex s3:GetObject":                           "everything",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex acme-charts-prod/stable/*.tgz":          "everything",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex acme-charts-prod/stable/*.prov":         "promote",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex acme-charts-prod/stable/index.yaml":     "everything",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex acme-charts-prod/stable/.pending/*":     "everything",
+	"otel-charts-prod-publisher publisher WriteChartsAndIndex acme-charts-prod/stable/.pinnace-probe": "ask whether conditions hold",
+	"otel-charts-prod-publisher publisher SweepPending s3:DeleteObject":                               "take in what lost a race",
+	"otel-charts-prod-publisher publisher TellMissingFromForbidden s3:ListBucket":                     "everything",
+	"otel-charts-prod-publisher reader-uat ReadChartsAndIndex s3:GetObject":                           "promote",
+	"otel-charts-prod-publisher reader-uat TellMissingFromForbidden s3:ListBucket":                    "promote",
+
+	"otel-charts-prod-maintainer trust OneMaintenancePipeline1 sts:AssumeRoleWithWebIdentity":            "everything",
+	"otel-charts-prod-maintainer maintainer ReadChartsAndIndex s3:GetObject":                             "everything",
+	"otel-charts-prod-maintainer maintainer WriteIndex s3:PutObject":                                     "everything",
+	"otel-charts-prod-maintainer maintainer WriteIndex acme-charts-prod/stable/index.yaml":               "everything",
+	"otel-charts-prod-maintainer maintainer WriteIndex acme-charts-prod/stable/.pinnace-probe":           "ask whether conditions hold",
+	"otel-charts-prod-maintainer maintainer DeleteArchivesAndPending s3:DeleteObject":                    "everything",
+	"otel-charts-prod-maintainer maintainer DeleteArchivesAndPending acme-charts-prod/stable/*.tgz":      "everything",
+	"otel-charts-prod-maintainer maintainer DeleteArchivesAndPending acme-charts-prod/stable/*.prov":     "prune what is signed",
+	"otel-charts-prod-maintainer maintainer DeleteArchivesAndPending acme-charts-prod/stable/.pending/*": "take in what lost a race",
+	"otel-charts-prod-maintainer maintainer TellMissingFromForbidden s3:ListBucket":                      "everything",
+
+	"otel-prod-deployer trust OneRotatingPipeline1 sts:AssumeRoleWithWebIdentity":                                              "everything",
+	"otel-prod-deployer deployer StageAndRetireKeys secretsmanager:PutSecretValue":                                             "stage a key",
+	"otel-prod-deployer deployer StageAndRetireKeys secretsmanager:UpdateSecretVersionStage":                                   "make it current",
+	"otel-prod-deployer deployer StageAndRetireKeys secretsmanager:DescribeSecret":                                             "see its labels",
+	"otel-prod-deployer deployer WriteConfigurationVersions appconfig:CreateHostedConfigurationVersion":                        "write the document",
+	"otel-prod-deployer deployer WriteConfigurationVersions appconfig:GetHostedConfigurationVersion":                           "read the document",
+	"otel-prod-deployer deployer WriteConfigurationVersions application/A":                                                     unasked,
+	"otel-prod-deployer deployer WriteConfigurationVersions application/A/configurationprofile/P":                              "write the document",
+	"otel-prod-deployer deployer WriteConfigurationVersions application/A/configurationprofile/P/hostedconfigurationversion/*": "read the document",
+	"otel-prod-deployer deployer StartRollouts appconfig:StartDeployment":                                                      "roll out",
+	"otel-prod-deployer deployer StartRollouts application/A":                                                                  "roll out",
+	"otel-prod-deployer deployer StartRollouts application/A/environment/E":                                                    "roll out",
+	"otel-prod-deployer deployer StartRollouts application/A/configurationprofile/P":                                           "roll out",
+	"otel-prod-deployer deployer StartRollouts deploymentstrategy/S":                                                           "roll out",
+	"otel-prod-deployer deployer WatchAndStopRollouts appconfig:GetDeployment":                                                 "watch",
+	"otel-prod-deployer deployer WatchAndStopRollouts appconfig:StopDeployment":                                                "stop",
+	"otel-prod-deployer deployer WatchAndStopRollouts application/A":                                                           unasked,
+	"otel-prod-deployer deployer WatchAndStopRollouts application/A/environment/E":                                             unasked,
+	"otel-prod-deployer deployer WatchAndStopRollouts application/A/environment/E/deployment/*":                                "watch, stop",
+
+	"otel-prod-alarm trust AppConfigOfThisAccount sts:AssumeRole": "roll back on an alarm",
+	"otel-prod-alarm alarm SeeAlarms cloudwatch:DescribeAlarms":   "roll back on an alarm",
 }
+
+// unasked is of what AWS's service authorization reference asks for besides, and localaws does not: it is not proven here.
+const unasked = ""
 
 // duties are the roles of the two environments and what each is for.
 func (s *scene) duties(t *testing.T) []duty {
@@ -70,8 +109,10 @@ func (s *scene) workload(t *testing.T) duty {
 
 func (s *scene) follower(t *testing.T) duty {
 	pod := s.pod(t, s.uatOut.WorkloadRole, uatCluster, "observability", "otel-agent")
+	byPodIdentity := s.podIdentity(t, uatCluster, "observability", "otel-agent")
 	return duty{s.uatOut.WorkloadRole, []operation{
-		{"get the key", s.check(t, pod, "--verbatim", "--appconfig", s.uatOut.document())},
+		{"get the key by IRSA", s.check(t, pod, "--verbatim", "--appconfig", s.uatOut.document())},
+		{"get the key by Pod Identity", s.check(t, byPodIdentity, "--verbatim", "--appconfig", s.uatOut.document())},
 	}}
 }
 
@@ -101,59 +142,113 @@ func (s *scene) retrieval(t *testing.T) duty {
 
 func (s *scene) publisher(t *testing.T) duty {
 	job := s.job(t, s.prodOut.PublisherRole, publish+"prod")
+	publishOne := func(ctx context.Context) error {
+		folder, _ := s.chart(t, "app")
+		return s.run(ctx, job, "publish", folder, "--repo", s.prodOut.RepositoryURL)
+	}
 	return duty{s.prodOut.PublisherRole, []operation{
-		{"publish", func(ctx context.Context) error {
-			folder, _ := s.chart(t, "app")
-			return s.run(ctx, job, "publish", folder, "--repo", s.prodOut.RepositoryURL)
-		}},
-		{"take in what lost a race", func(ctx context.Context) error { return s.takeIn(t, ctx, job) }},
+		{"publish", publishOne},
+		{"take in what lost a race", func(ctx context.Context) error { return s.takeIn(t, ctx, publishOne) }},
+		{"ask whether conditions hold", func(ctx context.Context) error { return s.askConditions(t, ctx, publishOne) }},
 		{"promote", func(ctx context.Context) error {
 			return s.run(ctx, job, "promote", "web", "1.1.0", "--from", s.uatOut.RepositoryURL, "--to", s.prodOut.RepositoryURL)
 		}},
 	}}
 }
 
-// takeIn leaves an entry as a publisher does that lost the race for the index, publishes, and looks that it is gone.
-func (s *scene) takeIn(t *testing.T, ctx context.Context, job map[string]string) error {
-	const bucket, key = "acme-charts-prod", "stable/.pending/left.json"
-	owner := s3.NewFromConfig(s.root)
+// object is one of prod's repository, as the account's owner has it.
+func object(key string) (bucket, whole *string) {
+	return aws.String("acme-charts-prod"), aws.String("stable/" + key)
+}
+
+func (s *scene) putObject(t *testing.T, key, body string) {
+	t.Helper()
+	bucket, whole := object(key)
+	must(s3.NewFromConfig(s.root).PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: whole, Body: strings.NewReader(body), IfNoneMatch: aws.String("*"),
+	}))(t)
+}
+
+func (s *scene) deleteObject(t *testing.T, key string) {
+	t.Helper()
+	bucket, whole := object(key)
+	must(s3.NewFromConfig(s.root).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: whole}))(t)
+}
+
+func (s *scene) hasObject(ctx context.Context, key string) bool {
+	bucket, whole := object(key)
+	_, err := s3.NewFromConfig(s.root).HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket, Key: whole})
+	return err == nil
+}
+
+// takeIn leaves an entry as a publisher does that lost the race for the index, and looks that it is gone after the next
+// write.
+func (s *scene) takeIn(t *testing.T, ctx context.Context, next func(context.Context) error) error {
+	const key = ".pending/left.json"
 	entry := map[string]any{
 		"apiVersion": "v2", "name": "web", "version": "1.1.0", "digest": strings.Repeat("0", 64), "urls": []string{"web-1.1.0.tgz"},
 	}
-	body := string(must(json.Marshal(map[string]any{"entries": []any{entry}}))(t))
-	must(owner.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(body),
-	}))(t)
-	folder, _ := s.chart(t, "app")
-	if err := s.run(ctx, job, "publish", folder, "--repo", s.prodOut.RepositoryURL); err != nil {
+	s.putObject(t, key, string(must(json.Marshal(map[string]any{"entries": []any{entry}}))(t)))
+	err := next(ctx)
+	if left := s.hasObject(ctx, key); left {
+		s.deleteObject(t, key)
+		if err == nil {
+			err = fmt.Errorf("sweeping: %w", errNotDone)
+		}
+	}
+	return err
+}
+
+// askConditions looks for the object by which a client asks whether the bucket holds to conditions.
+func (s *scene) askConditions(t *testing.T, ctx context.Context, write func(context.Context) error) error {
+	const key = ".pinnace-probe"
+	s.deleteObject(t, key)
+	if err := write(ctx); err != nil {
 		return err
 	}
-	if _, err := owner.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)}); err == nil {
-		return fmt.Errorf("sweeping: %w", errNotDone)
+	if !s.hasObject(ctx, key) {
+		return fmt.Errorf("asking: %w", errNotDone)
 	}
 	return nil
 }
 
 func (s *scene) maintainer(t *testing.T) duty {
+	return duty{s.prodOut.MaintainerRole, []operation{
+		{"prune", func(ctx context.Context) error { return s.toPrune(t, ctx, false)(ctx) }},
+		{"prune what is signed", func(ctx context.Context) error { return s.toPrune(t, ctx, true)(ctx) }},
+		{"take in what lost a race", func(ctx context.Context) error { return s.takeIn(t, ctx, s.toPrune(t, ctx, false)) }},
+		{"ask whether conditions hold", func(ctx context.Context) error {
+			return s.askConditions(t, ctx, s.toPrune(t, ctx, false))
+		}},
+	}}
+}
+
+// toPrune publishes two versions of a chart, and gives what prunes the older one.
+func (s *scene) toPrune(t *testing.T, ctx context.Context, signed bool) func(context.Context) error {
+	t.Helper()
 	publisher := s.job(t, s.prodOut.PublisherRole, publish+"prod")
-	job := s.job(t, s.prodOut.MaintainerRole, prune+"prod")
-	return duty{s.prodOut.MaintainerRole, []operation{{"prune", func(ctx context.Context) error {
-		for range 2 {
-			folder, _ := s.chart(t, "old")
-			if err := s.run(ctx, publisher, "publish", folder, "--repo", s.prodOut.RepositoryURL); err != nil {
-				t.Fatal(err)
-			}
+	for i := range 2 {
+		folder, version := s.chart(t, "old")
+		if err := s.run(ctx, publisher, "publish", folder, "--repo", s.prodOut.RepositoryURL); err != nil {
+			t.Fatal(err)
 		}
-		var plan struct{ Token string }
-		out, err := s.runOut(ctx, job, "prune", "old", "--keep", "1", "--repo", s.prodOut.RepositoryURL, "--output", "json")
+		if signed && i == 0 {
+			s.putObject(t, "old-"+version+".tgz.prov", "a signature")
+		}
+	}
+	job := s.job(t, s.prodOut.MaintainerRole, prune+"prod")
+	command := []string{"prune", "old", "--keep", "1", "--repo", s.prodOut.RepositoryURL}
+	return func(ctx context.Context) error {
+		out, err := s.runOut(ctx, job, append(command, "--output", "json")...)
 		if err != nil {
 			return err
 		}
+		var plan struct{ Token string }
 		if err := json.Unmarshal(out, &plan); err != nil {
 			return fmt.Errorf("%w in %s", err, out)
 		}
-		return s.run(ctx, job, "prune", "old", "--keep", "1", "--repo", s.prodOut.RepositoryURL, "--apply", plan.Token)
-	}}}}
+		return s.run(ctx, job, append(command, "--apply", plan.Token)...)
+	}
 }
 
 // deployer does what a rotation does, call by call.
