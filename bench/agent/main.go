@@ -147,8 +147,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := measureLoopback(ctx, p, dir, w); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(w, "\nAt the end: load average %s; somebody waited for a core in %s of the last minute. A latency "+
-		"counts that wait, too: above a few percent the p99 is the machine's and not the agent's.\n", loadAverage(), waiting())
+	_, _ = fmt.Fprintf(w, "\nAt the end: load average %s; somebody waited for a core in %s of the last minute. "+
+		"A latency counts that wait, too: above a few percent the p99 is the machine's and not the agent's.\n",
+		loadAverage(), waiting())
 	if p.out == "" {
 		return nil
 	}
