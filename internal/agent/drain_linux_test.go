@@ -13,7 +13,7 @@ import (
 const draining = `
 items: [{name: db, secret: team/db}]
 process:
-  command: [sh, -c, 'trap "touch DIR/told; while ! test -e DIR/go; do sleep 0.02; done; exit 42" TERM; while :; do sleep 0.02; done']
+  command: [sh, -c, 'trap "touch DIR/told; while ! test -e DIR/go; do sleep 0.02; done; exit 42" TERM; touch DIR/heeds; while :; do sleep 0.02; done']
   env: {DB: db}
   grace: 24h
 loopback: {address: "ONE, TWO", withoutToken: true}
@@ -30,11 +30,12 @@ func TestServesUntilTheWorkloadHasEnded(t *testing.T) {
 	text := strings.NewReplacer("DIR", dir, "ONE", free[0], "TWO", free[1], "STATUS", free[2]).Replace(draining)
 	p := runProgram(t, a.env, "run", "--config", writeConfig(t, dir, text))
 	p.until(t, "it is ready", func() bool { code, _ := get(t, "http://"+free[2]+"/readyz"); return code == http.StatusOK })
+	there := func(name string) func() bool {
+		return func() bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
+	}
+	p.until(t, "the workload heeds signals", there("heeds"))
 	p.signal(t, syscall.SIGTERM)
-	p.until(t, "the workload was told to end", func() bool {
-		_, err := os.Stat(filepath.Join(dir, "told"))
-		return err == nil
-	})
+	p.until(t, "the workload was told to end", there("told"))
 	for _, url := range []string{
 		free[0] + "/secretsmanager/get?secretId=team/db", free[1] + "/secretsmanager/get?secretId=team/db", free[2] + "/status",
 	} {

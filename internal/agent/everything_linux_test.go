@@ -29,7 +29,7 @@ files:
     {{ if has "none" }}none{{ end }}
 loopback: {address: LOOPBACK, tokenFile: DIR/token}
 process:
-  command: [sh, -c, 'printf %s "$DB" > DIR/env; trap "kill \$!; exit 42" TERM; sleep 1000 & wait; exit 1']
+  command: [sh, -c, 'trap "kill \$!; exit 42" TERM; printf %s "$DB" > DIR/env; sleep 1000 & wait; exit 1']
   env: {DB: db}
   stagger: 5s
 onChange:
