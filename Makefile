@@ -1,7 +1,7 @@
 # The few things one types. CI runs .ci/run, which calls the same commands.
 GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: build image test lint demo golden fuzz ci
+.PHONY: build image test e2e lint demo golden fuzz ci
 
 build: ## the commands into bin/, stripped
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
@@ -12,6 +12,9 @@ image: ## the agent for two architectures, as bin/pinnace-agent.tar (build/image
 
 test: ## what needs Go and git alone; the rest skips aloud
 	go test ./...
+
+e2e: ## the chart on a real Kubernetes, as root; builds what is missing (minutes, once)
+	cd e2e/kubernetes && PINNACE_E2E_BUILD=1 go test -v -count=1 -timeout 40m ./...
 
 lint: ## formatting, mistakes, and who may import what
 	$(GOLANGCI) run

@@ -1,0 +1,130 @@
+package kubernetes_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pinnace-dev/pinnace/e2e/kubernetes/cluster"
+	"github.com/pinnace-dev/pinnace/e2e/kubernetes/tools"
+)
+
+// root is the working tree, from this folder.
+const root = "../.."
+
+// toolset is what is made outside of the namespaces, where there is a network, and used inside.
+type toolset struct {
+	Cluster cluster.Config
+	Absent  string // why there is none; every test is skipped then
+}
+
+const toolsVariable = "PINNACE_E2E_TOOLSET"
+
+// The one cluster of all tests, and what they run.
+var (
+	kube *cluster.Cluster
+	kit  toolset
+)
+
+// TestMain gets the tools, then runs itself in namespaces of its own and starts a cluster there.
+func TestMain(m *testing.M) {
+	code, err := start(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func start(m *testing.M) (int, error) {
+	ctx := context.Background()
+	if cluster.Inside() {
+		return inside(ctx, m)
+	}
+	begin := time.Now()
+	scratch, err := os.MkdirTemp("", "pinnace-e2e-kubernetes-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(scratch)
+	kit, err = gather(ctx, scratch)
+	switch missing := (missing{}); {
+	case errors.As(err, &missing):
+		kit.Absent = missing.Error()
+		return m.Run(), nil
+	case err != nil:
+		return 1, err
+	}
+	fmt.Printf("tools gathered in %.1f s\n", time.Since(begin).Seconds())
+	packed, err := json.Marshal(kit)
+	if err != nil {
+		return 1, err
+	}
+	return cluster.Enter(toolsVariable + "=" + string(packed))
+}
+
+func inside(ctx context.Context, m *testing.M) (int, error) {
+	if err := json.Unmarshal([]byte(os.Getenv(toolsVariable)), &kit); err != nil {
+		return 1, err
+	}
+	var err error
+	if kube, err = cluster.Start(ctx, kit.Cluster); err != nil {
+		return 1, err
+	}
+	for _, step := range kube.Started {
+		fmt.Printf("%6.1f s  %s\n", step.After.Seconds(), step.What)
+	}
+	code := m.Run()
+	if code != 0 {
+		fmt.Println(kube.Logs(20))
+	}
+	return code, kube.Close()
+}
+
+// missing is what a machine lacks and this suite cannot make.
+type missing struct{ error }
+
+// gather makes the tools that are not there yet. What needs the network is done here.
+func gather(ctx context.Context, scratch string) (toolset, error) {
+	var t toolset
+	if err := cluster.Missing(); err != nil {
+		return t, missing{err}
+	}
+	tree, err := filepath.Abs(root)
+	if err != nil {
+		return t, err
+	}
+	var agent, pause string
+	group, ctx := errgroup.WithContext(ctx)
+	get := func(into *string, what func() (string, error)) {
+		group.Go(func() (err error) {
+			*into, err = what()
+			if errors.Is(err, tools.ErrAbsent) || errors.Is(err, tools.ErrNoPackages) {
+				return missing{err}
+			}
+			return err
+		})
+	}
+	get(&t.Cluster.Packages, func() (string, error) { return tools.Packages(ctx) })
+	get(&t.Cluster.Components, func() (string, error) { return tools.Components(ctx, "components") })
+	get(&agent, func() (string, error) { return tools.AgentImage(ctx, tree, scratch) })
+	get(&pause, func() (string, error) { return tools.PauseImage(ctx, tree, scratch) })
+	err = group.Wait()
+	t.Cluster.Images = []string{pause, agent}
+	return t, err
+}
+
+// needCluster skips a test, with the reason, where there is no cluster.
+func needCluster(t *testing.T) {
+	t.Helper()
+	if kit.Absent != "" {
+		t.Skip("SKIP", kit.Absent)
+	}
+}
