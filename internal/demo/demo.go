@@ -113,6 +113,7 @@ type run struct {
 	*World
 	opts    Options
 	archive []byte // of the published chart, as pulled
+	version string // of that chart
 	// publisherRole is the role of the pipeline's jobs that publish.
 	publisherRole string
 	manifests     []string

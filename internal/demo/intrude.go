@@ -71,7 +71,7 @@ func otherSecret(ctx context.Context, r *run) ([]string, error) {
 // anonymous reads the chart and the index without credentials.
 func anonymous(ctx context.Context, r *run) ([]string, error) {
 	var detail []string
-	for _, key := range []string{"index.yaml", chartName + "-0.1.0.tgz"} {
+	for _, key := range []string{"index.yaml", r.archiveName()} {
 		url := r.AWS.URL() + "/" + bucket + "/" + prefix + "/" + key
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {

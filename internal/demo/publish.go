@@ -128,12 +128,16 @@ func pull(ctx context.Context, r *run) ([]string, error) {
 	if len(versions) != 1 {
 		return nil, fmt.Errorf("the index has %d versions of %s, want 1", len(versions), chartName)
 	}
-	r.archive, err = repo.Pull(ctx, chartName, versions[0].Version)
+	r.version = versions[0].Version
+	r.archive, err = repo.Pull(ctx, chartName, r.version)
 	if err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("%s-%s.tgz, %d bytes", chartName, versions[0].Version, len(r.archive))}, nil
+	return []string{fmt.Sprintf("%s, %d bytes", r.archiveName(), len(r.archive))}, nil
 }
+
+// archiveName is that of the chart in the repository.
+func (r *run) archiveName() string { return chartName + "-" + r.version + ".tgz" }
 
 // overwrite tries to publish other bytes under a published version, first as pinnace, then as a client that does not
 // ask.

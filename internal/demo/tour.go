@@ -16,11 +16,11 @@ type Tour struct {
 type Command struct{ Shows, Line string }
 
 func (r *run) tour() Tour {
-	archive := "s3://" + bucket + "/" + prefix + "/" + chartName + "-0.1.0.tgz"
+	archive := "s3://" + bucket + "/" + prefix + "/" + r.archiveName()
 	values := filepath.Join(r.Dir, "charts", chartName, "values-prod.yaml")
 	template := fmt.Sprintf(
-		"helm template otel %s-0.1.0.tgz -n %s -f %s --set aws.roleArn=%s --set serviceAccount.name=%s",
-		chartName, namespace, values, r.Prod.RoleARN, account)
+		"helm template otel %s -n %s -f %s --set aws.roleArn=%s --set serviceAccount.name=%s",
+		r.archiveName(), namespace, values, r.Prod.RoleARN, account)
 	pod := r.pods[0]
 	identity := []string{
 		"AWS_ROLE_ARN=" + r.Prod.RoleARN, "AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(r.Dir, "tokens", pod.name),

@@ -3,32 +3,76 @@
 {{- if not .Values.clusterName -}}
 {{- fail "clusterName is empty: give the name of this Kubernetes cluster" -}}
 {{- end -}}
+{{- include "opentelemetry.validateRoles" . -}}
+{{- include "opentelemetry.validateDelivery" . -}}
+{{- include "opentelemetry.validatePlatform" . -}}
+{{- include "opentelemetry.validateGateway" . -}}
+{{- if not .Values.keyDelivery.existingSecret.enabled -}}
 {{- include "opentelemetry.validateAWS" . -}}
+{{- end -}}
 {{- include "opentelemetry.validateDomain" .Values.coralogix -}}
-{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
-{{- fail "serviceAccount.create is false: give the service account's name in serviceAccount.name" -}}
+{{- include "opentelemetry.validateAccounts" . -}}
+{{- end -}}
+
+{{- define "opentelemetry.validateRoles" -}}
+{{- if eq .Values.mode "deployment" -}}
+{{- fail "mode: deployment is of version 0.1.0: write gateway: {enabled: true}, agent: {enabled: false} and leave mode out" -}}
+{{- end -}}
+{{- $version := include "opentelemetry.collectorVersion" . -}}
+{{- if semverCompare "<0.140.0" $version -}}
+{{- fail (printf "the image has collector %s, and its queue needs 0.140.0: write a newer image.tag, or image.version if this is wrong" $version) -}}
+{{- end -}}
+{{- $roles := include "opentelemetry.roles" . | fromYamlArray -}}
+{{- if not $roles -}}
+{{- fail "no role is enabled: set agent.enabled, cluster.enabled or gateway.enabled to true" -}}
+{{- end -}}
+{{- range $roles -}}
+{{- $role := include "opentelemetry.role" (list . $) | fromYaml -}}
+{{- if $role.Error -}}{{- fail (printf "role %s: %s" . $role.Error) -}}{{- end -}}
+{{- if not $role.receivers -}}
+{{- fail (printf "%s.enabled is true and no preset gives it anything to do: enable one, or set %s.enabled to false" . .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{- define "opentelemetry.validateAWS" -}}
-{{- $role := .Values.aws.roleArn -}}
-{{- $example := "arn:aws:iam::111122223333:role/opentelemetry" -}}
-{{- if .Values.aws.podIdentity -}}
-{{- if or $role .Values.aws.projectToken -}}
-{{- fail "aws.podIdentity is true: leave aws.roleArn empty and aws.projectToken false, the association names the role" -}}
+{{- define "opentelemetry.validateDelivery" -}}
+{{- $ways := list -}}
+{{- range $way, $settings := .Values.keyDelivery -}}
+{{- if $settings.enabled -}}{{- $ways = append $ways $way -}}{{- end -}}
 {{- end -}}
-{{- else if not $role -}}
-{{- fail (printf "aws.roleArn is empty: give the ARN of the pod's role, such as %s, or set aws.podIdentity" $example) -}}
-{{- else if not (regexMatch "^arn:aws(-[a-z-]+)?:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$" $role) -}}
-{{- fail (printf "aws.roleArn %q is not the ARN of an IAM role: write it as %s" $role $example) -}}
+{{- if not $ways -}}
+{{- fail "no way of keyDelivery is enabled: set keyDelivery.file.enabled, or another way, to true" -}}
 {{- end -}}
-{{- range $part := list "application" "environment" "profile" -}}
-{{- if not (index $.Values.pinnace.appConfig $part) -}}
-{{- fail (printf "pinnace.appConfig.%s is empty: give the name or id of the AppConfig %s of the key" $part $part) -}}
+{{- if gt (len $ways) 1 -}}
+{{- fail (printf "keyDelivery.%s are all enabled: keep one and set enabled of the others to false" (join " and keyDelivery." $ways)) -}}
+{{- end -}}
+{{- if and .Values.keyDelivery.existingSecret.enabled (not .Values.keyDelivery.existingSecret.name) -}}
+{{- fail "keyDelivery.existingSecret.name is empty: give the name of the Secret that has the key" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.aws.projectToken (not .Values.aws.region) -}}
-{{- fail "aws.projectToken is true and aws.region empty: without EKS's webhook the chart must set the region" -}}
+
+{{- define "opentelemetry.validatePlatform" -}}
+{{- if eq .Values.platform "fargate" -}}
+{{- if .Values.agent.enabled -}}
+{{- fail "platform is fargate, which has no DaemonSets and no host paths: set agent.enabled to false and gateway.enabled to true" -}}
+{{- end -}}
+{{- if .Values.keyDelivery.file.enabled -}}
+{{- fail "platform is fargate, which has no file delivery: set keyDelivery.file.enabled to false and keyDelivery.process.enabled to true" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "opentelemetry.validateGateway" -}}
+{{- if .Values.presets.tailSampling.enabled -}}
+{{- if not .Values.gateway.enabled -}}
+{{- fail "presets.tailSampling is enabled and needs the gateway: set gateway.enabled to true" -}}
+{{- end -}}
+{{- if and (gt (int .Values.gateway.replicas) 1) (not .Values.agent.enabled) -}}
+{{- fail "presets.tailSampling needs all spans of a trace in one pod: enable the agents, which route by trace id, or set gateway.replicas to 1" -}}
+{{- end -}}
+{{- if and (not .Values.presets.otlpReceiver.enabled) .Values.agent.enabled -}}
+{{- fail "presets.tailSampling gets its traces from the agents: set presets.otlpReceiver.enabled to true" -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -42,6 +86,9 @@
 {{- end -}}
 {{- if regexMatch "^(private-link|api)\\." .domain -}}
 {{- fail (printf "%s is an endpoint that is shut down: give the region's domain, such as eu2.coralogix.com" $wrong) -}}
+{{- end -}}
+{{- if hasPrefix "private." .domain -}}
+{{- fail (printf "%s is more than a domain: write %q and set coralogix.privateLink to true" $wrong (trimPrefix "private." .domain)) -}}
 {{- end -}}
 {{- if or (hasPrefix "ingress." .domain) (not (regexMatch "^[a-z0-9-]+(\\.[a-z0-9-]+)+$" .domain)) -}}
 {{- fail (printf "%s is more than a domain: leave out scheme, ingress, port and path" $wrong) -}}
