@@ -90,7 +90,8 @@ func export(ctx context.Context, conn *grpc.ClientConn, ids []string, headers ..
 		records.AppendEmpty().Attributes().PutStr(ingress.IDAttribute, id)
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, headers...)
-	_, err := plogotlp.NewGRPCClient(conn).Export(ctx, plogotlp.NewExportRequestFromLogs(logs))
+	_, err := plogotlp.NewGRPCClient(conn).Export(ctx, plogotlp.NewExportRequestFromLogs(logs),
+		grpc.UseCompressor("gzip")) // as a collector does
 	return err
 }
 
