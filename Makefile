@@ -23,7 +23,7 @@ demo: ## the whole delivery on this machine
 	go run ./cmd/pinnace demo
 
 golden: ## rewrite golden renders and generated references after a wanted change
-	go test ./charts ./internal/cli ./internal/agent/settings ./internal/infralint -update
+	go test ./charts ./internal/cli ./internal/agent/settings ./internal/infralint ./internal/overlay -update
 	PINNACE_GOLDEN=1 ./.ci/terraform
 
 fuzz: ## half a minute for each fuzz target

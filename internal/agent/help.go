@@ -39,6 +39,7 @@ A process, COMMAND after --, restarted when a variable changes:
   --grace 25s                   PINNACE_GRACE          from the stop signal to SIGKILL
   --stop-signal SIGTERM         PINNACE_STOP_SIGNAL
   --keep-aws                    PINNACE_KEEP_AWS       leave the pod's AWS identity in its environment
+                                PINNACE_COMMAND        stand in for COMMAND: without a verb, all arguments are its own
 HTTP as AWS's own agents and services answer, for the whole configuration or secret (docs/loopback.md):
   --loopback 127.0.0.1:2772     PINNACE_LOOPBACK       several are separated by commas
   --loopback-token-file FILE    PINNACE_LOOPBACK_TOKEN_FILE  what callers must send

@@ -68,6 +68,9 @@ func (p Program) Main(ctx context.Context, args []string) int {
 
 func (p Program) verb(ctx context.Context, args []string) error {
 	const hint = "see: pinnace-agent help"
+	if command := p.stoodInFor(args); len(command) > 0 {
+		return run(ctx, p, slices.Concat([]string{"--"}, command, args))
+	}
 	if len(args) == 0 {
 		return problem.New(problem.Usage, hint, "no verb")
 	}
@@ -83,6 +86,15 @@ func (p Program) verb(ctx context.Context, args []string) error {
 		return flag.ErrHelp
 	}
 	return verb(ctx, p, args[1:])
+}
+
+// stoodInFor is the command that PINNACE_COMMAND names, when the arguments are that command's: a chart that prints a
+// program and the program's own flags has no room for a verb.
+func (p Program) stoodInFor(args []string) []string {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return nil
+	}
+	return strings.Fields(p.Getenv("PINNACE_COMMAND"))
 }
 
 // schema prints the JSON schema of the configuration file.

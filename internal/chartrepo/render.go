@@ -36,7 +36,7 @@ func Render(archive []byte, opts RenderOptions) (map[string]string, error) {
 	if err != nil {
 		return nil, problem.New(problem.Usage, "give a packaged chart (.tgz)", "opening chart archive: %w", err)
 	}
-	values, err := mergeValues(opts.Values)
+	values, err := MergeValues(opts.Values...)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,22 @@ func Render(archive []byte, opts RenderOptions) (map[string]string, error) {
 	return manifests, nil
 }
 
-func mergeValues(documents [][]byte) (map[string]any, error) {
+// Values is what a packaged chart and documents of values say together, later ones on top: what its templates see, with
+// the values of the charts below it that are enabled, each under its name. Errors are those of Render.
+func Values(archive []byte, documents ...[]byte) (map[string]any, error) {
+	c, err := loader.LoadArchive(bytes.NewReader(archive))
+	if err != nil {
+		return nil, problem.New(problem.Usage, "give a packaged chart (.tgz)", "opening chart archive: %w", err)
+	}
+	values, err := MergeValues(documents...)
+	if err != nil {
+		return nil, err
+	}
+	return coalesce(c, values)
+}
+
+// MergeValues is what documents of values say together, later ones on top. One that is no mapping is a problem.Usage.
+func MergeValues(documents ...[]byte) (map[string]any, error) {
 	values := map[string]any{}
 	for i, document := range documents {
 		next, err := loader.LoadValues(bytes.NewReader(document))

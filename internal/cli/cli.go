@@ -99,7 +99,8 @@ func (a *app) root(started *bool) *cobra.Command {
 	root.AddCommand(a.publishCommand(), a.scanCommand(), a.renderCommand(), a.demoCommand(), a.localawsCommand(),
 		a.versionCommand())
 	root.AddCommand(a.promoteCommand(), a.mirrorCommand(), a.yankCommand(), a.deprecateCommand(), a.pruneCommand(),
-		a.lsCommand(), a.showCommand(), a.verifyCommand(), a.reindexCommand(), a.pluginCommand(), a.infraCommand())
+		a.lsCommand(), a.showCommand(), a.verifyCommand(), a.reindexCommand(), a.pluginCommand(), a.infraCommand(),
+		a.overlayCommand())
 	return root
 }
 
