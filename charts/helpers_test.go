@@ -27,13 +27,23 @@ var archive = sync.OnceValues(func() ([]byte, error) {
 // objects are manifests by KIND/NAME.
 type objects map[string]string
 
+var rendered sync.Map // documents of values, joined: objects
+
 // render gives what the packed chart makes of documents of values, the later over the earlier.
 func render(values ...string) (objects, error) {
+	key := strings.Join(values, "\x00")
+	if all, ok := rendered.Load(key); ok {
+		return all.(objects), nil //nolint:forcetypeassert // nothing else is stored
+	}
 	packed, err := archive()
 	if err != nil {
 		return nil, err
 	}
-	return renderArchive(packed, values...)
+	all, err := renderArchive(packed, values...)
+	if err == nil {
+		rendered.Store(key, all)
+	}
+	return all, err
 }
 
 func renderArchive(packed []byte, values ...string) (objects, error) {

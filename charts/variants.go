@@ -17,20 +17,22 @@ type Variant struct {
 func Variants() []Variant {
 	uat, prod := environment("uat"), environment("prod")
 	several := map[string][]string{
-		"uat":             {uat},
-		"prod":            {prod},
-		"pod-identity":    {uat, `aws: {podIdentity: true, roleArn: ""}`},
-		"project-token":   {uat, `aws: {projectToken: true}`},
-		"process":         {uat, `keyDelivery: {file: {enabled: false}, process: {enabled: true}}`},
-		"existing-secret": {uat, existingSecret},
-		"otlp-only":       {uat, otlpOnly},
-		"gateway":         {uat, `gateway: {enabled: true}`},
-		"tail-sampling":   {uat, `{gateway: {enabled: true}, presets: {tailSampling: {enabled: true}}}`},
-		"fargate":         {uat, fargate},
-		"older-collector": {uat, `image: {tag: 0.155.0}`},
-		"private-link":    {uat, `coralogix: {privateLink: true}`},
-		"everything":      {prod, everything},
-		"values-of-0.1.0": {valuesOf010},
+		"uat":               {uat},
+		"prod":              {prod},
+		"pod-identity":      {uat, `aws: {podIdentity: true, roleArn: ""}`},
+		"project-token":     {uat, `aws: {projectToken: true}`},
+		"process":           {uat, process},
+		"existing-secret":   {uat, existingSecret},
+		"otlp-only":         {uat, otlpOnly},
+		"otlp-only-process": {uat, otlpOnly, process},
+		"otlp-only-secret":  {uat, otlpOnly, existingSecret},
+		"gateway":           {uat, `gateway: {enabled: true}`},
+		"tail-sampling":     {uat, `{gateway: {enabled: true}, presets: {tailSampling: {enabled: true}}}`},
+		"fargate":           {uat, fargate},
+		"older-collector":   {uat, `image: {tag: 0.155.0}`},
+		"private-link":      {uat, `coralogix: {privateLink: true}`},
+		"everything":        {prod, everything},
+		"values-of-0.1.0":   {valuesOf010},
 	}
 	variants := make([]Variant, 0, len(several))
 	for _, name := range slices.Sorted(maps.Keys(several)) {
@@ -57,6 +59,10 @@ presets:
   kubernetesAttributes: {enabled: false}
   kubernetesEvents: {enabled: false}
   clusterMetrics: {enabled: false}
+`
+
+const process = `
+keyDelivery: {file: {enabled: false}, process: {enabled: true}}
 `
 
 const existingSecret = `
