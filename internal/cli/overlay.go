@@ -18,8 +18,8 @@ import (
 
 type overlayOptions struct {
 	overlay.Options
-	mode, release, kubeVersion string
-	files                      []string
+	mode, release string
+	files         []string
 }
 
 func (a *app) overlayCommand() *cobra.Command {
@@ -75,7 +75,7 @@ func (a *app) overlayIntegrationCommand() *cobra.Command {
 	flags.StringVar(&o.CollectorVersion, "collector-version", "", "for images whose tag does not tell")
 	flags.StringVar(&o.release, "release", "", "name of the release (default: the chart's name)")
 	flags.StringVarP(&o.Namespace, "namespace", "n", "", "namespace of the release, for the subjects of the role's trust")
-	flags.StringVar(&o.kubeVersion, "kube-version", "", "the Kubernetes version (default: that of Helm's code)")
+	flags.StringVar(&o.KubeVersion, "kube-version", "", "the Kubernetes version (default: that of Helm's code)")
 	return cmd
 }
 
@@ -98,7 +98,7 @@ func (a *app) overlayIntegration(ctx context.Context, path string, o overlayOpti
 		Name: chart.Name + " " + chart.Version,
 		Render: func(document []byte) (map[string]string, error) {
 			return chartrepo.Render(archive, chartrepo.RenderOptions{
-				Release: o.release, Namespace: o.Namespace, KubeVersion: o.kubeVersion,
+				Release: o.release, Namespace: o.Namespace, KubeVersion: o.KubeVersion,
 				Values: slices.Concat(team, [][]byte{document}),
 			})
 		},

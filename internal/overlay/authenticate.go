@@ -1,6 +1,12 @@
 package overlay
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+)
 
 // authenticate renders what there is by now, to learn by which name the chart calls the exporter, and which pipelines
 // still name the one that is gone: the chart writes some of them by that name whatever the presets say. In mode process
@@ -16,9 +22,15 @@ func (m *maker) authenticate() error {
 	now := parse(manifests)
 	for _, w := range now.workloads {
 		i := slices.IndexFunc(m.collectors, func(c collector) bool {
-			return c.alias == w.alias && c.workload.name == w.name && !c.keyless
+			return c.alias == w.alias && c.workload.name == w.name
 		})
 		if i < 0 {
+			continue
+		}
+		if err := m.keepEnvironment(m.collectors[i], w); err != nil {
+			return err
+		}
+		if m.collectors[i].keyless {
 			continue
 		}
 		_, config := now.collectorConfig(w)
@@ -28,6 +40,31 @@ func (m *maker) authenticate() error {
 				"%s renders no exporter to ingress.%s", w.alias, m.domain)
 		}
 		m.authenticateExporter(w.alias, exporter, config)
+	}
+	return nil
+}
+
+// keepEnvironment brings back the variables that the chart sets for a preset that is off now, and others use: the
+// collector's attributes, with the node's name.
+func (m *maker) keepEnvironment(c collector, now workload) error {
+	had, has := find(c.workload.pod.Containers, c.container), find(now.pod.Containers, c.container)
+	if has == nil {
+		return refused("look at the chart", "%s renders no container %s any more", c.alias, c.container)
+	}
+	for _, env := range had.Env {
+		if env.Name == variable || slices.ContainsFunc(has.Env, func(e corev1.EnvVar) bool { return e.Name == env.Name }) {
+			continue
+		}
+		var item map[string]any
+		document, err := yaml.Marshal(env)
+		if err == nil {
+			err = yaml.Unmarshal(document, &item)
+		}
+		if err != nil {
+			return fmt.Errorf("reading variable %s of %s: %w", env.Name, c.alias, err)
+		}
+		v := mapping(m.values, c.alias)
+		extend(c, v, "extraEnvs", item)
 	}
 	return nil
 }

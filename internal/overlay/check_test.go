@@ -129,7 +129,7 @@ opentelemetry-agent:
 		t.Errorf("exporters (-want +got):\n%s", diff)
 	}
 	// The profiler sends to its node's collector and wants the key for fleet management alone.
-	if pod := r.pods["opentelemetry-ebpf-profiler"].Spec; len(pod.InitContainers) > 0 || len(pod.Containers[0].Env) != 1 {
+	if pod := r.pods["opentelemetry-ebpf-profiler"].Spec; len(pod.InitContainers) > 0 || len(pod.Containers[0].Env) != 3 {
 		t.Errorf("the profiler has %v and %v", pod.InitContainers, pod.Containers[0].Env)
 	}
 	if len(made.Subjects) != 4 {

@@ -38,6 +38,7 @@ type Options struct {
 	Leave                     []string // aliases that keep the Secret
 	CollectorVersion          string   // of images whose tag does not tell
 	Namespace                 string   // of the release; for the subjects
+	KubeVersion               string   // of the cluster, such as 1.33
 }
 
 // Domains are those of Coralogix's regions.
@@ -77,12 +78,19 @@ func (o Options) validate() error {
 	case o.ProjectToken && o.Region == "":
 		return usage("add --region", "--project-token without --region: without EKS's webhook nothing else sets it")
 	}
+	return cmp.Or(o.validateVersions(), o.validateRoles(), o.validateDomain(o.Domain))
+}
+
+func (o Options) validateVersions() error {
 	if o.CollectorVersion != "" {
 		if _, err := semver.NewVersion(o.CollectorVersion); err != nil {
 			return usage("write it as 0.159.0", "--collector-version is %q", o.CollectorVersion)
 		}
 	}
-	return cmp.Or(o.validateRoles(), o.validateDomain(o.Domain))
+	if v, err := semver.NewVersion(o.KubeVersion); err == nil && o.Mode == File && v.LessThan(semver.MustParse("1.29.0")) {
+		return usage("use --mode process", "Kubernetes %s knows no native sidecars, which came with 1.29", o.KubeVersion)
+	}
+	return nil
 }
 
 func (o Options) validateRoles() error {

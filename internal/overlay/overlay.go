@@ -179,7 +179,7 @@ func (m *maker) look() error {
 		}
 		_, config := before.collectorConfig(w)
 		container := find(w.pod.Containers, w.alias)
-		if config == nil || container == nil || len(container.Command) == 0 {
+		if container == nil || len(container.Command) == 0 || config == nil && m.Mode == File {
 			return refused("add --leave "+w.alias+" to let it keep the Secret",
 				"%s reads the Secret %s and is not a collector that the overlay knows", w, secretName)
 		}

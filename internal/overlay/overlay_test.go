@@ -223,7 +223,9 @@ func TestListsAreCarriedOver(t *testing.T) {
 	for _, variable := range r.pods["opentelemetry-agent"].Spec.Containers[0].Env {
 		names = append(names, variable.Name)
 	}
-	if diff := cmp.Diff([]string{"MY_POD_IP", "KUBE_NODE_NAME"}, names); diff != "" {
+	// The last two are set for fleet management, which is off now, and the detector of resources reads them.
+	want := []string{"MY_POD_IP", "KUBE_NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "NODE"}
+	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("variables (-want +got):\n%s", diff)
 	}
 }
@@ -300,7 +302,7 @@ func TestProcessMode(t *testing.T) {
 	want := map[string]string{
 		"MY_POD_IP": "", "TEAM": "blue", "PINNACE_APPCONFIG": "opentelemetry/prod/collector",
 		"PINNACE_COMMAND": "/otelcol-contrib", "PINNACE_ENV": "CORALOGIX_PRIVATE_KEY=private_key",
-		"PINNACE_POLL_INTERVAL": "60s",
+		"PINNACE_POLL_INTERVAL": "60s", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod", "NODE": "",
 	}
 	if diff := cmp.Diff(want, env); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)

@@ -33,6 +33,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		"shut down":       {func(o *overlay.Options) { o.Domain = "private-link.eu2.coralogix.com" }, "shut down"},
 		"a URL":           {func(o *overlay.Options) { o.Domain = "https://eu2.coralogix.com" }, "more than a domain"},
 		"an ingress":      {func(o *overlay.Options) { o.Domain = "ingress.eu2.coralogix.com" }, "more than a domain"},
+		"old cluster":     {func(o *overlay.Options) { o.KubeVersion = "1.28" }, "no native sidecars"},
 		"nobody left":     {func(o *overlay.Options) { o.Leave = []string{"agents"} }, "no such chart"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,6 +48,10 @@ containers:
     env:
       - name: MY_POD_IP
         valueFrom: {fieldRef: {fieldPath: status.podIP}}
+      {{- if .Values.presets.fleetManagement.enabled }}
+      - {name: OTEL_RESOURCE_ATTRIBUTES, value: deployment.environment.name=prod}
+      - {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+      {{- end }}
       {{- with .Values.extraEnvs }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
