@@ -3,6 +3,7 @@ package overlay
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -95,7 +96,24 @@ func (m *maker) authenticateExporter(alias, exporter string, config map[string]a
 			}
 		}
 		put(m.values, exporters, path...)
+		m.nameIn(alias, gone.pipeline, names(list(config, "service", "pipelines", gone.pipeline, "processors")))
 	}
+}
+
+// nameIn lets a pipeline of the chart's own name application and subsystem, before it makes batches: extraConfig does
+// not reach it.
+func (m *maker) nameIn(alias, pipeline string, processors []string) {
+	signal, _, own := strings.Cut(pipeline, "/")
+	statements := strings.TrimSuffix(signal, "s") + "_statements"
+	if !own || dig(m.values, alias, "extraConfig", "processors", namer, statements) == nil {
+		return
+	}
+	at := len(processors)
+	if i := slices.Index(processors, "batch"); i >= 0 {
+		at = i
+	}
+	named := anyOf(slices.Insert(processors, at, namer))
+	put(m.values, named, alias, "config", "service", "pipelines", pipeline, "processors")
 }
 
 // exporterTo is the name of the exporter that has the endpoint.

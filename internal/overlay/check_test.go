@@ -128,6 +128,10 @@ opentelemetry-agent:
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("exporters (-want +got):\n%s", diff)
 	}
+	compact := strings.Split(r.configMaps["opentelemetry-agent"].Data["relay"], "metrics/compact:")[1]
+	if !strings.Contains(compact[:strings.Index(compact, "traces:")], "- transform/coralogix_names") {
+		t.Errorf("a pipeline of the chart's own does not name application and subsystem:\n%s", compact)
+	}
 	// The profiler sends to its node's collector and wants the key for fleet management alone.
 	if pod := r.pods["opentelemetry-ebpf-profiler"].Spec; len(pod.InitContainers) > 0 || len(pod.Containers[0].Env) != 3 {
 		t.Errorf("the profiler has %v and %v", pod.InitContainers, pod.Containers[0].Env)

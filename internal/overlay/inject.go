@@ -186,9 +186,11 @@ func (m *maker) pipelines(c collector) []any {
 	return slices.DeleteFunc(slices.Clone(chosen), func(p any) bool { return p == any("traces") })
 }
 
+// namer is the processor that names application and subsystem.
+const namer = "transform/coralogix_names"
+
 // nameByAttributes names application and subsystem as the coralogix exporter did: by the first attribute that there is.
 func (m *maker) nameByAttributes(c collector, v map[string]any) {
-	const processor = "transform/coralogix_names"
 	var statements []any
 	for _, one := range []struct{ attribute, key string }{
 		{"cx.application.name", "application_name_attributes"}, {"cx.subsystem.name", "subsystem_name_attributes"},
@@ -209,9 +211,9 @@ func (m *maker) nameByAttributes(c collector, v map[string]any) {
 		}
 		named[signal+"_statements"] = []any{map[string]any{"context": "resource", "statements": statements}}
 		had := list(c.values, "extraConfig", "service", "pipelines", signal+"s", "processors")
-		put(v, append(slices.Clone(had), processor), "extraConfig", "service", "pipelines", signal+"s", "processors")
+		put(v, append(slices.Clone(had), namer), "extraConfig", "service", "pipelines", signal+"s", "processors")
 	}
-	put(v, named, "extraConfig", "processors", processor)
+	put(v, named, "extraConfig", "processors", namer)
 }
 
 // version of the collector, from what is told or from its image; empty when neither says.

@@ -87,7 +87,8 @@ func (o Options) validateVersions() error {
 			return usage("write it as 0.159.0", "--collector-version is %q", o.CollectorVersion)
 		}
 	}
-	if v, err := semver.NewVersion(o.KubeVersion); err == nil && o.Mode == File && v.LessThan(semver.MustParse("1.29.0")) {
+	v, err := semver.NewVersion(o.KubeVersion)
+	if err == nil && o.Mode == File && v.LessThan(semver.MustParse("1.29.0")) {
 		return usage("use --mode process", "Kubernetes %s knows no native sidecars, which came with 1.29", o.KubeVersion)
 	}
 	return nil

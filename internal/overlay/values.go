@@ -62,3 +62,12 @@ func nameOf(item any) string {
 	m, _ := item.(map[string]any)
 	return text(m, "name")
 }
+
+// anyOf is the reverse of names.
+func anyOf(texts []string) []any {
+	all := make([]any, len(texts))
+	for i, s := range texts {
+		all[i] = s
+	}
+	return all
+}
