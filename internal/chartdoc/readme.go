@@ -17,11 +17,11 @@ const (
 	End   = "<!-- /values -->"
 )
 
-// Readme gives the README with the table of values between Begin and End, each of which it has once and on a line of
-// its own.
+// Readme gives the README with the table of values between Begin and End, each of which ends a line and is there
+// once.
 func (v Value) Readme(readme []byte) ([]byte, error) {
 	before, rest, found := bytes.Cut(readme, []byte(Begin+"\n"))
-	_, after, ended := bytes.Cut(rest, []byte("\n"+End+"\n"))
+	_, after, ended := bytes.Cut(rest, []byte(End+"\n"))
 	if !found || !ended || bytes.Contains(after, []byte(Begin)) {
 		return nil, problem.New(problem.Usage, "write the lines "+Begin+" and "+End+" where the table belongs",
 			"the chart's README has no one place for the table of values")
