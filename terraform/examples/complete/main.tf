@@ -126,7 +126,10 @@ module "environment" {
   mode              = "both"
   cluster_arn       = var.cluster_arn
   oidc_provider_arn = var.oidc_provider_arn
-  service_accounts  = [{ namespace = "observability", name = "otel-agent" }]
+  service_accounts = [
+    { namespace = "observability", name = "otel-agent" },
+    { namespace = "observability", name = "otel-cluster" },
+  ]
 }
 
 output "chart_values" {

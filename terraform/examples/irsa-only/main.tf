@@ -34,7 +34,10 @@ module "workload_identity" {
   name              = "otel-uat"
   mode              = "irsa"
   oidc_provider_arn = var.oidc_provider_arn
-  service_accounts  = [{ namespace = "observability", name = "otel-agent" }]
+  service_accounts = [
+    { namespace = "observability", name = "otel-agent" },
+    { namespace = "observability", name = "otel-cluster" },
+  ]
   configuration_arn = module.dynamic_config.configuration_arn
   secret_arn        = module.secret.arn
 }

@@ -34,10 +34,13 @@ module "dynamic_config" {
 module "workload_identity" {
   source = "../../modules/workload-identity"
 
-  name              = "otel-uat"
-  mode              = "pod-identity"
-  cluster_arn       = var.cluster_arn
-  service_accounts  = [{ namespace = "observability", name = "otel-agent" }]
+  name        = "otel-uat"
+  mode        = "pod-identity"
+  cluster_arn = var.cluster_arn
+  service_accounts = [
+    { namespace = "observability", name = "otel-agent" },
+    { namespace = "observability", name = "otel-cluster" },
+  ]
   configuration_arn = module.dynamic_config.configuration_arn
   reads_secret      = false
 }
