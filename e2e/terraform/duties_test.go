@@ -20,15 +20,20 @@ import (
 
 // needs is what fails without each permission, to the word: a permission that is not here is one too many.
 var needs = map[string]string{
-	"otel-prod trust OneServiceAccountOfOneCluster1 sts:AssumeRole":                 "everything",
-	"otel-prod trust OneServiceAccountOfOneCluster1 sts:TagSession":                 "everything",
+	"otel-prod trust OneServiceAccountOfOneCluster1 sts:AssumeRole":                 "follow the document, get the key",
+	"otel-prod trust OneServiceAccountOfOneCluster1 sts:TagSession":                 "follow the document, get the key",
+	"otel-prod trust OneServiceAccountOfOneCluster2 sts:AssumeRole":                 "get the key for the cluster",
+	"otel-prod trust OneServiceAccountOfOneCluster2 sts:TagSession":                 "get the key for the cluster",
 	"otel-prod workload FollowOneConfiguration appconfig:StartConfigurationSession": "everything",
 	"otel-prod workload FollowOneConfiguration appconfig:GetLatestConfiguration":    "everything",
-	"otel-prod workload ReadOneSecret secretsmanager:GetSecretValue":                "get the key",
+	"otel-prod workload ReadOneSecret secretsmanager:GetSecretValue":                "get the key, get the key for the cluster",
 
 	"otel-uat trust OneServiceAccount1 sts:AssumeRoleWithWebIdentity":              "get the key by IRSA",
-	"otel-uat trust OneServiceAccountOfOneCluster2 sts:AssumeRole":                 "get the key by Pod Identity",
-	"otel-uat trust OneServiceAccountOfOneCluster2 sts:TagSession":                 "get the key by Pod Identity",
+	"otel-uat trust OneServiceAccount2 sts:AssumeRoleWithWebIdentity":              "get the key for the cluster by IRSA",
+	"otel-uat trust OneServiceAccountOfOneCluster3 sts:AssumeRole":                 "get the key by Pod Identity",
+	"otel-uat trust OneServiceAccountOfOneCluster3 sts:TagSession":                 "get the key by Pod Identity",
+	"otel-uat trust OneServiceAccountOfOneCluster4 sts:AssumeRole":                 "get the key for the cluster by Pod Identity",
+	"otel-uat trust OneServiceAccountOfOneCluster4 sts:TagSession":                 "get the key for the cluster by Pod Identity",
 	"otel-uat workload FollowOneConfiguration appconfig:StartConfigurationSession": "everything",
 	"otel-uat workload FollowOneConfiguration appconfig:GetLatestConfiguration":    "everything",
 
@@ -99,21 +104,27 @@ func (s *scene) check(t *testing.T, env map[string]string, args ...string) func(
 	return func(ctx context.Context) error { return s.agent(ctx, env, args...) }
 }
 
+// workload is the role of two service accounts of the chart, as follower is.
 func (s *scene) workload(t *testing.T) duty {
-	pod := s.podIdentity(t, prodIssuer, "observability", "otel-agent")
+	agent := s.podIdentity(t, prodIssuer, "observability", "otel-agent")
+	cluster := s.podIdentity(t, prodIssuer, "observability", "otel-cluster")
 	return duty{s.prodOut.WorkloadRole, []operation{
-		{"follow the document", s.check(t, pod, "--verbatim", "--appconfig", s.prodOut.document())},
-		{"get the key", s.check(t, pod, "--appconfig", s.prodOut.document())},
+		{"follow the document", s.check(t, agent, "--verbatim", "--appconfig", s.prodOut.document())},
+		{"get the key", s.check(t, agent, "--appconfig", s.prodOut.document())},
+		{"get the key for the cluster", s.check(t, cluster, "--appconfig", s.prodOut.document())},
 	}}
 }
 
 func (s *scene) follower(t *testing.T) duty {
-	pod := s.pod(t, s.uatOut.WorkloadRole, uatCluster, "observability", "otel-agent")
-	byPodIdentity := s.podIdentity(t, uatCluster, "observability", "otel-agent")
-	return duty{s.uatOut.WorkloadRole, []operation{
-		{"get the key by IRSA", s.check(t, pod, "--verbatim", "--appconfig", s.uatOut.document())},
-		{"get the key by Pod Identity", s.check(t, byPodIdentity, "--verbatim", "--appconfig", s.uatOut.document())},
-	}}
+	var operations []operation
+	for account, what := range map[string]string{"otel-agent": "get the key", "otel-cluster": "get the key for the cluster"} {
+		byIRSA := s.pod(t, s.uatOut.WorkloadRole, uatCluster, "observability", account)
+		byPodIdentity := s.podIdentity(t, uatCluster, "observability", account)
+		operations = append(operations,
+			operation{what + " by IRSA", s.check(t, byIRSA, "--verbatim", "--appconfig", s.uatOut.document())},
+			operation{what + " by Pod Identity", s.check(t, byPodIdentity, "--verbatim", "--appconfig", s.uatOut.document())})
+	}
+	return duty{s.uatOut.WorkloadRole, operations}
 }
 
 // retrieval is AppConfig's role: it reads uat's secret when a rollout of it starts.
