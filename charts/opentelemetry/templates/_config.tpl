@@ -101,10 +101,16 @@ metrics:
     {{- with .role.readers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- $self := dict "k8s.namespace.name" .Release.Namespace "k8s.pod.name" "${env:POD_NAME}" "k8s.node.name" "${env:NODE_NAME}" }}
 resource:
-  k8s.namespace.name: {{ .Release.Namespace | quote }}
-  k8s.pod.name: ${env:POD_NAME}
-  k8s.node.name: ${env:NODE_NAME}
+  {{- if eq "true" (include "opentelemetry.collectorSince" (list "0.165.0" .)) }}
+  attributes:
+    {{- range $name, $value := $self }}
+    - {name: {{ $name }}, value: {{ $value | quote }}}
+    {{- end }}
+  {{- else }}
+  {{- toYaml $self | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/* Signals that nothing brings have no pipeline. */}}
