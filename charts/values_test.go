@@ -10,10 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pinnace-dev/pinnace/charts"
-	"github.com/pinnace-dev/pinnace/internal/problem"
+	"github.com/pinnace-dev/pinnace/internal/chartrepo"
 )
 
 // A leaf is a place in values.yaml with no place below it, and its default there.
@@ -24,20 +25,33 @@ type leaf struct {
 
 func (l leaf) String() string { return strings.Join(l.path, ".") }
 
-// with is a document of values that has only this leaf.
-func (l leaf) with(t testing.TB, value any) string {
-	t.Helper()
-	for _, name := range slices.Backward(l.path) {
-		value = map[string]any{name: value}
+// put gives values with another at this place. It copies what it changes.
+func (l leaf) put(values map[string]any, value any) map[string]any {
+	copied := maps.Clone(values)
+	if copied == nil {
+		copied = map[string]any{}
 	}
-	text, err := json.Marshal(value) // which is YAML
+	if name := l.path[0]; len(l.path) == 1 {
+		copied[name] = value
+	} else {
+		below, _ := copied[name].(map[string]any)
+		copied[name] = leaf{path: l.path[1:]}.put(below, value)
+	}
+	return copied
+}
+
+// document is JSON, which is YAML.
+func document(t *testing.T, values map[string]any) string {
+	t.Helper()
+	text, err := json.Marshal(values)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-func defaults(t testing.TB) []leaf {
+// defaults are the values as Helm reads them, and their leaves.
+func defaults(t *testing.T) (map[string]any, []leaf) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(chartDir, "values.yaml"))
 	if err != nil {
@@ -59,31 +73,40 @@ func defaults(t testing.TB) []leaf {
 		}
 	}
 	walk(nil, values)
-	return all
+	return values, all
 }
 
 // TestNoValueHoldsAKey puts a key into each place of the values. internal/chartdoc has the test of what is a key.
 func TestNoValueHoldsAKey(t *testing.T) {
-	uat := environment(t, "uat")
-	keys := []string{fakeKey, fakeUserKey, fakeUUID, fakeAWS, fakeBearer, fakeJWT}
-	for i, l := range defaults(t) {
-		key := keys[i%len(keys)]
-		into := []any{key}
-		switch l.standing.(type) {
-		case map[string]any:
-			into = append(into, map[string]any{"a": key}, map[string]any{key: "a"})
-		case []any:
-			into = append(into, []any{key}, []any{map[string]any{"name": key}})
-		}
-		for _, value := range into {
-			_, err := render(uat, l.with(t, value))
-			switch {
-			case err == nil:
-				t.Errorf("%s takes a key", l)
-			case strings.Contains(err.Error(), key):
-				t.Errorf("%s: the error repeats the key: %v", l, err)
-			case !strings.Contains(err.Error(), "no key: values hold none"):
-				t.Errorf("%s: the error does not say what is wrong: %v", l, err)
+	for _, key := range []string{fakeKey, fakeUserKey, fakeUUID, fakeAWS, fakeBearer, fakeJWT} {
+		for form, into := range map[string]struct {
+			value any
+			place string // below the leaf's
+		}{
+			"itself": {key, ""}, "a member": {map[string]any{"a": key}, "/a"}, "a name": {map[string]any{key: "a"}, ""},
+			"an item": {[]any{key}, "/0"}, "deep": {[]any{map[string]any{"name": key}}, "/0/name"},
+		} {
+			_, places := defaults(t)
+			values := map[string]any{}
+			for _, l := range places {
+				values = l.put(values, into.value)
+			}
+			_, err := render(environment(t, "uat"), document(t, values))
+			if err == nil {
+				t.Fatalf("rendered with %s in every place as %s", key, form)
+			}
+			if strings.Contains(err.Error(), key) {
+				t.Errorf("the error repeats the key as %s: %v", form, err)
+			}
+			for _, l := range places {
+				own := "/" + strings.Join(l.path, "/")
+				whole, _, _ := strings.Cut(own, "Secret/") // a reference in another form is refused as a whole
+				refused := func(place string) bool {
+					return strings.Contains(err.Error(), " "+place+" (must be no key: values hold none")
+				}
+				if !refused(own+into.place) && !refused(own) && !refused(whole+"Secret") {
+					t.Errorf("%s takes %s as %s", l, key, form)
+				}
 			}
 		}
 	}
@@ -98,36 +121,60 @@ var unread = map[string]string{
 // until something else is rendered or the templates refuse it.
 func TestEachValueHasAnEffect(t *testing.T) {
 	if testing.Short() {
-		t.Skip("renders the chart some five hundred times")
+		t.Skip("renders the chart some three hundred times")
 	}
+	schema, packed := apart(t)
 	ways := append(charts.Variants(), charts.Variant{
 		Name: "alias", Values: []string{environment(t, "uat"), "coralogix: {domain: coralogixsg.com, allowUnknownDomain: true}"},
 	})
 	before := make([]objects, len(ways))
 	for i, way := range ways {
-		before[i] = mustRender(t, way.Values...)
+		var err error
+		if before[i], err = renderArchive(packed, way.Values...); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, l := range defaults(t) {
-		t.Run(l.String(), func(t *testing.T) {
-			t.Parallel()
-			changes := slices.ContainsFunc(others(l), func(value any) bool {
-				document := l.with(t, value)
-				for i, way := range ways {
-					after, err := render(append(slices.Clone(way.Values), document)...)
-					if err != nil && problem.KindOf(err) == problem.Refused {
-						return false // by the schema, which is the same in all ways
-					}
-					if err != nil || !maps.Equal(before[i], after) {
-						return true
-					}
-				}
+	values, places := defaults(t)
+	for _, l := range places {
+		changes := slices.ContainsFunc(others(l), func(value any) bool {
+			if schema.Validate(l.put(values, value)) != nil {
 				return false
-			})
-			if reason, known := unread[l.String()]; known == changes {
-				t.Errorf("has an effect: %t; known to have none: %t (%s)", changes, known, reason)
 			}
+			change := document(t, l.put(nil, value))
+			for i, way := range ways {
+				after, err := renderArchive(packed, append(slices.Clone(way.Values), change)...)
+				if err != nil || !maps.Equal(before[i], after) {
+					return true
+				}
+			}
+			return false
 		})
+		if reason, known := unread[l.String()]; known == changes {
+			t.Errorf("%s has an effect: %t; known to have none: %t (%s)", l, changes, known, reason)
+		}
 	}
+}
+
+// apart are the chart's schema, to be read once, and the chart without it.
+func apart(t *testing.T) (*jsonschema.Schema, []byte) {
+	t.Helper()
+	const file = "values.schema.json"
+	schema, err := jsonschema.NewCompiler().Compile(filepath.Join(chartDir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := filepath.Join(t.TempDir(), chartDir)
+	if err := os.CopyFS(without, os.DirFS(chartDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(without, file)); err != nil {
+		t.Fatal(err)
+	}
+	pkg, err := chartrepo.Pack(without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema, pkg.Archive
 }
 
 // others are values in place of a leaf's, of all forms that the chart's schema knows.
