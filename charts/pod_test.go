@@ -177,6 +177,10 @@ cluster:
     {key: own, operator: Exists}]}]}}}
   priorityClassName: own
 `)
+	requests := container(t, pods(t, uat(t, "agent: {resources: {requests: {cpu: 1}}}"))["agent"], "collector").Resources
+	if requests.Requests.Cpu().String() != "1" || requests.Limits.Memory().String() != "512Mi" {
+		t.Errorf("a request of its own over the common limits makes %+v", requests)
+	}
 	for role, want := range map[string]struct{ word, limit string }{"agent": {"common", "819MiB"}, "cluster": {"own", "160MiB"}} {
 		pod := pods(t, all)[role]
 		env := environ(container(t, pod, "collector"))

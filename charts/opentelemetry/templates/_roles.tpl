@@ -14,6 +14,12 @@ The chart has three roles: agent, cluster and gateway. A template of a role gets
 
 {{/* Takes a role's name and the chart's scope. */}}
 {{- define "opentelemetry.role" -}}
+{{ include "opentelemetry.settings" . }}
+{{ include "opentelemetry.brought" . }}
+{{- end -}}
+
+{{/* The role without its presets, for who needs no more. */}}
+{{- define "opentelemetry.settings" -}}
 {{- $name := index . 0 -}}
 {{- $all := index . 1 -}}
 {{- $own := index $all.Values $name -}}
@@ -21,15 +27,14 @@ The chart has three roles: agent, cluster and gateway. A template of a role gets
 name: {{ $name }}
 fullname: {{ $fullname }}
 {{ include "opentelemetry.account" (list $fullname $own $all) }}
-{{- range list "resources" "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- range list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
 {{ . }}: {{ index $own . | default (index $all.Values .) | toJson }}
 {{- end }}
-{{- range list "extraEnv" "podAnnotations" "podLabels" }}
-{{ . }}: {{ merge dict (index $own .) (index $all.Values .) | toJson }}
+{{- range list "resources" "extraEnv" "podAnnotations" "podLabels" }}
+{{ . }}: {{ merge (index $own . | deepCopy) (index $all.Values .) | toJson }}
 {{- end }}
 queue: {{ toJson $own.queue }}
 hostNetwork: {{ and (eq $name "agent") $all.Values.hostNetwork }}
-{{ include "opentelemetry.brought" (list $name $all) }}
 {{- end -}}
 
 {{/* The service account: its name, whether to make it, its annotations and its IAM role. */}}

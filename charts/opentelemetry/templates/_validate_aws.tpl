@@ -47,7 +47,7 @@
 {{- define "opentelemetry.validateAccounts" -}}
 {{- $annotations := dict -}}
 {{- range include "opentelemetry.roles" . | fromYamlArray -}}
-{{- $account := (include "opentelemetry.role" (list . $) | fromYaml).account -}}
+{{- $account := (include "opentelemetry.settings" (list . $) | fromYaml).account -}}
 {{- if not $account.name -}}
 {{- $place := ternary (printf "%s.serviceAccount" .) "serviceAccount" $.Values.serviceAccount.create -}}
 {{- fail (printf "%s.create is false: give the service account's name in %s.serviceAccount.name" $place .) -}}
