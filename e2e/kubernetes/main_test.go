@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,14 +22,19 @@ const root = "../.."
 
 // toolset is what is made outside of the namespaces, where there is a network, and used inside.
 type toolset struct {
-	Cluster cluster.Config
-	Absent  string // why there is none; every test is skipped then
+	Cluster  cluster.Config
+	Helms    map[string]string // programs by major version
+	Programs string            // folder with the working tree's pinnace and its getter
+	Scratch  string            // folder that is removed at the end
+	Absent   string            // why there is none; every test is skipped then
 }
 
 const toolsVariable = "PINNACE_E2E_TOOLSET"
 
-// The one cluster of all tests, and what they run.
+// The one cluster of all tests, and what they run. What serves several tests has the context of the whole.
 var (
+	kubeContext = context.Background()
+
 	kube *cluster.Cluster
 	kit  toolset
 )
@@ -81,9 +87,13 @@ func inside(ctx context.Context, m *testing.M) (int, error) {
 	for _, step := range kube.Started {
 		fmt.Printf("%6.1f s  %s\n", step.After.Seconds(), step.What)
 	}
+	// The scenes wait most of the time; as many as there are processors at once would take ten minutes.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		return 1, err
+	}
 	code := m.Run()
 	if code != 0 {
-		fmt.Println(kube.Logs(20))
+		fmt.Println(kube.Logs(5))
 	}
 	return code, kube.Close()
 }
@@ -93,7 +103,7 @@ type missing struct{ error }
 
 // gather makes the tools that are not there yet. What needs the network is done here.
 func gather(ctx context.Context, scratch string) (toolset, error) {
-	var t toolset
+	t := toolset{Scratch: scratch, Programs: scratch + "/programs", Helms: map[string]string{}}
 	if err := cluster.Missing(); err != nil {
 		return t, missing{err}
 	}
@@ -101,7 +111,7 @@ func gather(ctx context.Context, scratch string) (toolset, error) {
 	if err != nil {
 		return t, err
 	}
-	var agent, pause string
+	var agent, pause, collector, helm3, helm4 string
 	group, ctx := errgroup.WithContext(ctx)
 	get := func(into *string, what func() (string, error)) {
 		group.Go(func() (err error) {
@@ -116,8 +126,12 @@ func gather(ctx context.Context, scratch string) (toolset, error) {
 	get(&t.Cluster.Components, func() (string, error) { return tools.Components(ctx, "components") })
 	get(&agent, func() (string, error) { return tools.AgentImage(ctx, tree, scratch) })
 	get(&pause, func() (string, error) { return tools.PauseImage(ctx, tree, scratch) })
+	get(&collector, func() (string, error) { return tools.CollectorImage(ctx, tree) })
+	get(&helm3, func() (string, error) { return tools.Helm(ctx, "v3.22.0") })
+	get(&helm4, func() (string, error) { return tools.Helm(ctx, "v4.3.1") })
+	get(&t.Programs, func() (string, error) { return tools.Programs(ctx, tree, scratch+"/programs") })
 	err = group.Wait()
-	t.Cluster.Images = []string{pause, agent}
+	t.Cluster.Images, t.Helms["3"], t.Helms["4"] = []string{pause, agent, collector}, helm3, helm4
 	return t, err
 }
 

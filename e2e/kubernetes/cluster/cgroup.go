@@ -17,7 +17,7 @@ const (
 )
 
 // cgroup is what a run leaves outside of its namespaces: a group in each hierarchy of the machine, below which the
-// kubelet puts the pods, and an empty folder. The lock on its file says that the run is alive.
+// kubelet puts the pods, and the node's folder. The lock on its file says that the run is alive.
 type cgroup struct {
 	name string
 	lock *os.File
@@ -84,10 +84,20 @@ func (c *cgroup) folders() []string {
 	return all
 }
 
-// makeGroup makes one group. A new one of the controller cpuset has no processors until it is given some.
+// makeGroup makes one group. A new one of the controller cpuset has no processors until it is given some. A new one of
+// the controller cpu, with all pods in it, gets no more time than any single process of the machine: on a node, pods get
+// most of it.
 func makeGroup(folder string) error {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return fmt.Errorf("making a cgroup: %w", err)
+	}
+	for name, share := range map[string]string{"cpu.shares": "16384", "cpu.weight": "1000"} {
+		file := filepath.Join(folder, name)
+		if _, err := os.Stat(file); err == nil {
+			if err := os.WriteFile(file, []byte(share), 0); err != nil {
+				return err
+			}
+		}
 	}
 	for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
 		has, err := os.ReadFile(filepath.Join(filepath.Dir(folder), name))
@@ -118,9 +128,6 @@ func (c *cgroup) remove() error {
 			}
 		}
 	}
-	folder := strings.TrimSuffix(c.lock.Name(), ".lock") // on which the node's memory was mounted, for itself alone
-	if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		failed = append(failed, err)
-	}
-	return errors.Join(append(failed, os.Remove(c.lock.Name()), c.lock.Close())...)
+	folder := strings.TrimSuffix(c.lock.Name(), ".lock") // the node's, where nothing is mounted outside of the namespaces
+	return errors.Join(append(failed, os.RemoveAll(folder), os.Remove(c.lock.Name()), c.lock.Close())...)
 }

@@ -74,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, errors.New("no cluster outside of private namespaces")
 	}
 	c := &Cluster{cfg: cfg, dir: filepath.Join(os.TempDir(), os.Getenv(marker)), begin: time.Now()}
-	if err := settle(c.dir); err != nil {
+	if err := settle(c.path("containerd")); err != nil {
 		return nil, err
 	}
 	if err := c.start(ctx); err != nil {

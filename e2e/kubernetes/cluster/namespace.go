@@ -39,7 +39,7 @@ func Missing() error {
 
 // Enter runs this program once more, with the same arguments, as the first process of network, mount and process
 // namespaces of its own, and answers its exit status. When that process ends, or this one is killed, nothing of all
-// that ran there is left but empty cgroups, which Enter removes, those of earlier runs that were killed included.
+// that ran there runs on; empty cgroups and the node's folder, Enter removes, those of runs that were killed included.
 func Enter(env ...string) (int, error) {
 	runtime.LockOSThread() // Pdeathsig is about the thread that starts the child
 	defer runtime.UnlockOSThread()
@@ -59,9 +59,10 @@ func Enter(env ...string) (int, error) {
 }
 
 // settle makes the namespaces of this process a node: mounts that nobody outside sees, processes of its own, and a
-// bridge for pods. Of the host's folders those that a node writes to, dir among them, are covered by memory.
-func settle(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// bridge for pods. The host's logs are covered by memory, and so is images, which may lie on a file system that cannot
+// be below another's layers. What volumes have on disk stays on disk: in memory it would count against their pods.
+func settle(images string) error {
+	if err := os.MkdirAll(images, 0o755); err != nil {
 		return err
 	}
 	steps := []error{
@@ -69,7 +70,7 @@ func settle(dir string) error {
 		unix.Mount("none", "/", "", unix.MS_REC|unix.MS_SHARED, ""), // pods may ask for mounts that follow the host's
 		unix.Mount("proc", "/proc", "proc", 0, ""),
 		unix.Mount("tmpfs", "/var/log", "tmpfs", 0, "mode=755,size=1g"),
-		unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755,size=4g"),
+		unix.Mount("tmpfs", images, "tmpfs", 0, "mode=755,size=4g"),
 	}
 	if err := errors.Join(steps...); err != nil {
 		return fmt.Errorf("mounting: %w", err)

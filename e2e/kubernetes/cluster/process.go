@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -102,4 +103,19 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.cfg.Components, "kubectl"), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig)
 	return cmd
+}
+
+// Kill kills the first process of a container, as the kernel does when memory runs out. The id is that of the
+// container's status, containerd://….
+func (c *Cluster) Kill(containerID string) error {
+	id := strings.TrimPrefix(containerID, "containerd://")
+	text, err := os.ReadFile(c.path("containerd-state/io.containerd.runtime.v2.task/k8s.io/" + id + "/init.pid"))
+	if err != nil {
+		return fmt.Errorf("container %s does not run: %w", id, err)
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
 }

@@ -108,7 +108,8 @@ func (c *Cluster) controllersFlags() []string {
 	config := c.path("controllers.kubeconfig")
 	return []string{
 		"--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
-		"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
+		"--bind-address=127.0.0.1", "--leader-elect=false", "--authentication-skip-lookup",
+		"--use-service-account-credentials=true",
 		"--kube-api-qps=200", "--kube-api-burst=400",
 		"--service-account-private-key-file=" + c.path("tokens.key"), "--root-ca-file=" + c.path("ca.crt"),
 	}
@@ -118,7 +119,7 @@ func (c *Cluster) schedulerFlags() []string {
 	config := c.path("scheduler.kubeconfig")
 	return []string{
 		"--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
-		"--bind-address=127.0.0.1", "--leader-elect=false",
+		"--bind-address=127.0.0.1", "--leader-elect=false", "--authentication-skip-lookup",
 	}
 }
 

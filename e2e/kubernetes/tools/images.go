@@ -2,9 +2,13 @@ package tools
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 
+	"github.com/pinnace-dev/pinnace/e2e/collector"
 	"github.com/pinnace-dev/pinnace/e2e/kubernetes/cluster"
 )
 
@@ -27,4 +31,21 @@ func AgentImage(ctx context.Context, root, folder string) (string, error) {
 func PauseImage(ctx context.Context, root, folder string) (string, error) {
 	archive := filepath.Join(folder, "pause.tar")
 	return archive, image(ctx, root, archive, "pause:1", "-C", "e2e/kubernetes", "./cmd/pause")
+}
+
+// CollectorImage packs the test collector as otelcol-contrib:dev, with the program named as the contrib image names it.
+// Packing takes seconds, so the archive is kept.
+func CollectorImage(ctx context.Context, root string) (string, error) {
+	program, err := collector.Program(ctx, os.Getenv)
+	if errors.Is(err, collector.ErrNotBuilt) {
+		return "", fmt.Errorf("%w: %w", err, ErrAbsent)
+	}
+	if err != nil {
+		return "", err
+	}
+	folder, err := kept(filepath.Base(filepath.Dir(program))+"-image", func(folder string) error {
+		return image(ctx, root, filepath.Join(folder, "image.tar"), "otelcol-contrib:dev",
+			"-name", "otelcol-contrib", "-binary", program)
+	})
+	return filepath.Join(folder, "image.tar"), err
 }
