@@ -280,6 +280,27 @@ func TestNetworkMetricsNeedTheNodesNetwork(t *testing.T) {
 	}
 }
 
+// TestHostMetricsSeeNoFiles: the node's files are mounted only for who asks for all of its file systems.
+func TestHostMetricsSeeNoFiles(t *testing.T) {
+	for _, fileSystems := range []string{"true", "false"} {
+		all := uat(t, "presets: {hostMetrics: {fileSystems: "+fileSystems+"}}")
+		var paths []string
+		for _, v := range pods(t, all)["agent"].Spec.Volumes {
+			if v.HostPath != nil && strings.HasPrefix(v.Name, "host") {
+				paths = append(paths, v.HostPath.Path)
+			}
+		}
+		want := map[string][]string{"true": {"/"}, "false": {"/proc", "/sys"}}[fileSystems]
+		if diff := cmp.Diff(want, paths); diff != "" {
+			t.Errorf("with fileSystems %s the node's folders are (-want +got):\n%s", fileSystems, diff)
+		}
+		scrapers := config(t, all, "agent").Receivers["host_metrics"]["scrapers"].(map[string]any)
+		if _, ok := scrapers["filesystem"]; ok != (fileSystems == "true") {
+			t.Errorf("with fileSystems %s the scrapers are %v", fileSystems, slices.Sorted(maps.Keys(scrapers)))
+		}
+	}
+}
+
 func defined(components map[string]map[string]any) []string {
 	return slices.Sorted(maps.Keys(components))
 }

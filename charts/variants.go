@@ -83,7 +83,10 @@ aws: {projectToken: true}
 caBundle: {configMap: authorities}
 hostAliases: [{ip: 10.0.0.1, hostnames: [ingress.eu2.coralogix.com]}]
 imagePullSecrets: [{name: mirror}]
-presets: {resourceDetection: {enabled: true, detectors: [env, system, eks, ec2]}, tailSampling: {enabled: true}}
+presets:
+  hostMetrics: {fileSystems: true}
+  resourceDetection: {enabled: true, detectors: [env, system, eks, ec2]}
+  tailSampling: {enabled: true}
 agent: {serviceAccount: {roleArn: "arn:aws:iam::444455556666:role/agents"}, tolerations: [{operator: Exists}]}
 gateway: {enabled: true, replicas: 3, priorityClassName: system-cluster-critical}
 networkPolicy: {enabled: true, otlpFrom: [{namespaceSelector: {matchLabels: {team: a}}}]}

@@ -1,13 +1,19 @@
-{{/* A pod sees the network of its own namespace only, so that network metrics are the node's just with hostNetwork. */}}
+{{/*
+A pod sees the network of its own namespace only, so that network metrics are the node's just with hostNetwork. Of the
+node's files the collector gets /proc and /sys. To measure file systems it needs all of them, and in them are the Secrets
+that other pods mount.
+*/}}
 {{- define "opentelemetry.preset.hostMetrics" -}}
+{{- $preset := .Values.presets.hostMetrics -}}
 {{- $receiver := include "opentelemetry.component" (list "host_metrics" "hostmetrics" .) -}}
 receivers:
   {{ $receiver }}:
-    collection_interval: {{ .Values.presets.hostMetrics.collectionInterval }}
+    collection_interval: {{ $preset.collectionInterval }}
     root_path: /hostfs
     scrapers:
       cpu: {}
       disk: {}
+      {{- if $preset.fileSystems }}
       filesystem:
         exclude_fs_types:
           fs_types: [autofs, bpf, cgroup, cgroup2, configfs, debugfs, devpts, devtmpfs, fusectl, hugetlbfs, mqueue, nsfs,
@@ -16,6 +22,7 @@ receivers:
         exclude_mount_points:
           mount_points: [/dev/.*, /proc/.*, /run/.*, /sys/.*, /var/lib/containerd/.*, /var/lib/kubelet/.*]
           match_type: regexp
+      {{- end }}
       load: {}
       memory: {}
       {{- if .Values.hostNetwork }}
@@ -26,12 +33,23 @@ receivers:
 pipelines:
   metrics: {receivers: [{{ $receiver }}]}
 volumes:
-  - name: host
+  {{- range $name, $path := ternary (dict "host" "/") (dict "host-proc" "/proc" "host-sys" "/sys") $preset.fileSystems }}
+  - name: {{ $name }}
     hostPath:
-      path: /
+      path: {{ $path }}
+  {{- end }}
 mounts:
+  {{- if $preset.fileSystems }}
   - name: host
     mountPath: /hostfs
     readOnly: true
     mountPropagation: HostToContainer
+  {{- else }}
+  - name: host-proc
+    mountPath: /hostfs/proc
+    readOnly: true
+  - name: host-sys
+    mountPath: /hostfs/sys
+    readOnly: true
+  {{- end }}
 {{- end -}}
