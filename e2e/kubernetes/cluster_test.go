@@ -20,7 +20,7 @@ func TestCluster(t *testing.T) {
 	needCluster(t)
 	t.Parallel()
 	out, err := kube.Kubectl(t.Context(), "get", "nodes").CombinedOutput()
-	if err != nil || !regexp.MustCompile(`localhost\s+Ready\s.*v1\.35\.4`).Match(out) {
+	if err != nil || !regexp.MustCompile(`node-1\s+Ready\s.*v1\.35\.4`).Match(out) {
 		t.Errorf("kubectl get nodes: %v\n%s", err, out)
 	}
 	space := namespace(t, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})

@@ -26,7 +26,9 @@ type toolset struct {
 	Helms    map[string]string // programs by major version
 	Programs string            // folder with the working tree's pinnace and its getter
 	Scratch  string            // folder that is removed at the end
-	Absent   string            // why there is none; every test is skipped then
+	// Presets is the image of a collector with the components of all presets, of release PresetsVersion; empty: none.
+	Presets, PresetsVersion string
+	Absent                  string // why there is none; every test is skipped then
 }
 
 const toolsVariable = "PINNACE_E2E_TOOLSET"
@@ -111,7 +113,7 @@ func gather(ctx context.Context, scratch string) (toolset, error) {
 	if err != nil {
 		return t, err
 	}
-	var agent, pause, collector, helm3, helm4 string
+	var agent, pause, collector, presets, helm3, helm4 string
 	group, ctx := errgroup.WithContext(ctx)
 	get := func(into *string, what func() (string, error)) {
 		group.Go(func() (err error) {
@@ -127,11 +129,16 @@ func gather(ctx context.Context, scratch string) (toolset, error) {
 	get(&agent, func() (string, error) { return tools.AgentImage(ctx, tree, scratch) })
 	get(&pause, func() (string, error) { return tools.PauseImage(ctx, tree, scratch) })
 	get(&collector, func() (string, error) { return tools.CollectorImage(ctx, tree) })
+	get(&presets, func() (string, error) { return tools.PresetsImage(ctx, tree) })
 	get(&helm3, func() (string, error) { return tools.Helm(ctx, "v3.22.0") })
 	get(&helm4, func() (string, error) { return tools.Helm(ctx, "v4.3.1") })
 	get(&t.Programs, func() (string, error) { return tools.Programs(ctx, tree, scratch+"/programs") })
 	err = group.Wait()
+	t.Presets, t.PresetsVersion = presets, tools.PresetsVersion
 	t.Cluster.Images, t.Helms["3"], t.Helms["4"] = []string{pause, agent, collector}, helm3, helm4
+	if presets != "" {
+		t.Cluster.Images = append(t.Cluster.Images, presets)
+	}
 	return t, err
 }
 

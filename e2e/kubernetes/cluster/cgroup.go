@@ -85,8 +85,8 @@ func (c *cgroup) folders() []string {
 }
 
 // makeGroup makes one group. A new one of the controller cpuset has no processors until it is given some. A new one of
-// the controller cpu, with all pods in it, gets no more time than any single process of the machine: on a node, pods get
-// most of it.
+// the controller cpu, with all pods in it, gets no more time than any single process of the machine, where on a node
+// pods get most of it.
 func makeGroup(folder string) error {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return fmt.Errorf("making a cgroup: %w", err)

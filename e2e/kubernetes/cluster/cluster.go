@@ -24,7 +24,7 @@ import (
 
 // What tests name.
 const (
-	Node    = "localhost"              // the node's name
+	Node    = "node-1"                 // the name of the node, which only pods with hostAliases can resolve
 	Issuer  = "https://127.0.0.1:6443" // of tokens, and the API server as seen from the host
 	Gateway = "10.244.0.1"             // the host as seen from pods
 

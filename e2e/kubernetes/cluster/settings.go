@@ -100,7 +100,7 @@ func (c *Cluster) apiserverFlags() []string {
 		"--service-account-signing-key-file=" + c.path("tokens.key"),
 		"--service-account-key-file=" + c.path("tokens.key"), "--api-audiences=" + Issuer,
 		"--kubelet-client-certificate=" + c.path("admin.crt"), "--kubelet-client-key=" + c.path("admin.key"),
-		"--kubelet-certificate-authority=" + c.path("ca.crt"), "--kubelet-preferred-address-types=Hostname",
+		"--kubelet-certificate-authority=" + c.path("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
 	}
 }
 

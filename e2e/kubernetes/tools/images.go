@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -45,6 +46,34 @@ func CollectorImage(ctx context.Context, root string) (string, error) {
 	}
 	folder, err := kept(filepath.Base(filepath.Dir(program))+"-image", func(folder string) error {
 		return image(ctx, root, filepath.Join(folder, "image.tar"), "otelcol-contrib:dev",
+			"-name", "otelcol-contrib", "-binary", program)
+	})
+	return filepath.Join(folder, "image.tar"), err
+}
+
+// PresetsVersion is the release of the collector in PresetsImage.
+const PresetsVersion = "0.149.0"
+
+// PresetsImage packs the collector of e2e/collector/presets, which has the components of the chart's presets, as
+// otelcol-presets:dev. There is none where that module is not.
+func PresetsImage(ctx context.Context, root string) (string, error) {
+	source := filepath.Join(root, "e2e/collector/presets/v149")
+	if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	shape := filepath.Join(root, "e2e/collector/presets/shape")
+	sum, err := hash(source+"/go.mod", source+"/go.sum", source+"/main.go", shape+"/shape.go", shape+"/loadbalancing.go")
+	if err != nil {
+		return "", err
+	}
+	folder, err := kept("otelcol-presets-"+PresetsVersion+"-"+sum, func(folder string) error {
+		program := filepath.Join(folder, "otelcol")
+		err := run(ctx, source, []string{"CGO_ENABLED=0", "GOFLAGS="},
+			"nice", "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".")
+		if err != nil {
+			return err
+		}
+		return image(ctx, root, filepath.Join(folder, "image.tar"), "otelcol-presets:dev",
 			"-name", "otelcol-contrib", "-binary", program)
 	})
 	return filepath.Join(folder, "image.tar"), err
