@@ -5,7 +5,6 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -16,7 +15,7 @@ import (
 func attempt(ctx context.Context, client plogotlp.GRPCClient, id string) codes.Code {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	answer, err := client.Export(ctx, plogotlp.NewExportRequestFromLogs(one(id)), grpc.WaitForReady(true))
+	answer, err := client.Export(ctx, plogotlp.NewExportRequestFromLogs(one(id)))
 	switch {
 	case err != nil:
 		return status.Code(err)

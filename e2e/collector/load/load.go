@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	attemptTimeout = 5 * time.Second
+	attemptTimeout = 10 * time.Second      // OTLP's default
 	firstPause     = 50 * time.Millisecond // between two attempts of one record; it doubles
 	longestPause   = time.Second
 )
