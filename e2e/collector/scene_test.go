@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +79,7 @@ func newScene(t *testing.T, a *account, i image, name, more string) *scene {
 	token := must(a.cluster.ServiceAccountToken(namespace, "otel-agent"))(t)
 	s.pod = newPod(t, m, i, token)
 	s.pod.start(t, m, cancel)
+	s.await(t, "the collector's health", poll(s.ctx, s.pod.healthy))
 	if folder, ok := s.pod.paths["/var/run/pinnace"]; ok {
 		s.keyFile = filepath.Join(folder, "private_key")
 	}
@@ -157,6 +159,16 @@ func (s *scene) hidden(t *testing.T) {
 func (c *container) tool(ctx context.Context, words ...string) *exec.Cmd {
 	line := c.line[slices.Index(c.line, "--")+1:] // in process mode the agent's comes first
 	return c.command(ctx, slices.Concat(line[:1], words, line[1:])...)
+}
+
+// healthy is the collector's startup probe.
+func (p *pod) healthy() (bool, error) {
+	answer, err := http.Get("http://" + p.ip + ":13133/")
+	if err != nil {
+		return false, nil //nolint:nilerr // not yet
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK, nil
 }
 
 // tail is the end of each log.
