@@ -19,15 +19,15 @@ func report(t *testing.T, outcomes map[string]*outcome) {
 		return
 	}
 	var b strings.Builder
-	b.WriteString("| while the key rotates | sent | acknowledged | lost | duplicated | refused after the overlap |" +
+	b.WriteString("| while the key rotates | sent | a second | acknowledged | lost | duplicated | refused after the overlap |" +
 		" sent again by the application | containers restarted | new key in use after |\n")
-	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range scenarios {
 		r := outcomes[c.name]
 		if r == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d | %.0f s |\n", c.what, r.Sent, r.Acknowledged, r.Lost,
+		fmt.Fprintf(&b, "| %s | %d | %.0f | %d | %d | %d | %d | %d | %d | %.0f s |\n", c.what, r.Sent, float64(r.Sent)/r.took.Seconds(), r.Acknowledged, r.Lost,
 			r.Duplicated, r.refused, r.Retries, r.restarts, r.followed.Seconds())
 		t.Logf("%s: %.0f s, %+v", c.name, r.took.Seconds(), r.Report)
 	}
@@ -52,8 +52,8 @@ Made by ` + "`cd e2e/collector && go test -run TestRotationLosesNothing . -table
 Each row is a pod of the chart: the tree's pinnace-agent and a real OpenTelemetry collector (0.165) with the configuration,
 the commands and the variables that the chart renders, a disk and a network of its own, and nothing else from a cluster.
 AWS is localaws in real time; a stand-in for Coralogix's ingress speaks OTLP over TLS, knows which keys live and counts
-every record. All rows ran at the same time on the same cores. The application sends %d records a second, one a request, and
-sends again what the collector does not acknowledge. The new key is staged in Secrets Manager and rolled out by AppConfig,
+every record. All rows ran at the same time on the same cores. The application sends %d records a second, one a request, or
+what the machine lets it, and sends again what the collector does not acknowledge. The new key is staged in Secrets Manager and rolled out by AppConfig,
 linearly over a minute, polled each 15 s; the old one is revoked once the rollout is complete and the new one is in use.
 
 %s

@@ -25,7 +25,7 @@ type scenario struct {
 type outcome struct {
 	scenario
 	load.Report
-	took     time.Duration // all of it
+	took     time.Duration // of the load
 	followed time.Duration // from the start of the rollout to the first record with the new key
 	refused  int           // records that came with the old key after it was revoked
 	restarts int           // of containers
@@ -154,12 +154,13 @@ func rotate(t *testing.T, a *account, i image, c scenario) *outcome {
 // end ends the load and then the pod, and holds the outcome against what is expected.
 func (s *scene) end(t *testing.T, c scenario, followed time.Duration) *outcome {
 	t.Helper()
+	took := time.Since(s.began)
 	s.await(t, "the collector to take each record", s.load.Stop(s.ctx))
 	s.await(t, "the ingress to judge each record", s.load.Settle(s.ctx, s.ingress.Ledger()))
 	s.hidden(t)
 	s.pod.stop()
 	r := &outcome{
-		scenario: c, Report: s.load.Report(s.ingress.Ledger()), took: time.Since(s.began), followed: followed,
+		scenario: c, Report: s.load.Report(s.ingress.Ledger()), took: took, followed: followed,
 		refused: s.ingress.Ledger().Totals().Keys[ingress.Fingerprint(s.old)].Refused,
 	}
 	for _, container := range s.pod.containers {
@@ -168,8 +169,12 @@ func (s *scene) end(t *testing.T, c scenario, followed time.Duration) *outcome {
 	if r.Acknowledged != r.Sent || r.Sent < some {
 		t.Errorf("%d of %d records were acknowledged", r.Acknowledged, r.Sent)
 	}
-	if totals := s.ingress.Ledger().Totals(); totals.Malformed > 0 {
+	totals := s.ingress.Ledger().Totals()
+	if totals.Malformed > 0 {
 		t.Errorf("%d requests were malformed", totals.Malformed)
+	}
+	if totals.Unnamed == 0 && !c.early {
+		t.Error("none of the collector's own metrics arrived")
 	}
 	if c.expect == nil {
 		c.expect = expectNothing

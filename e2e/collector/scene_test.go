@@ -32,9 +32,9 @@ type scene struct {
 	ingress  *ingress.Server
 	pod      *pod
 	load     *load.Generator
-	old, new string // keys
-	began    time.Time
-	keyFile  string // empty when the key is in a process alone
+	old, new string    // keys
+	began    time.Time // of the load
+	keyFile  string    // empty when the key is in a process alone
 }
 
 // values are those with which the chart is rendered for a scene.
@@ -57,13 +57,14 @@ presets:
   hostMetrics: {enabled: false}
   kubeletMetrics: {enabled: false}
   kubernetesAttributes: {enabled: false}
+  collectorMetrics: {interval: 15s}
 %s`, a.aws.Region(), s.env.role, application, s.env.name, profile, "http://"+s.aws.addr, proxy, more)
 }
 
 // newScene starts a pod that has its key, and the load on it.
 func newScene(t *testing.T, a *account, i image, name, more string) *scene {
 	t.Helper()
-	s := &scene{old: "cxtp_old" + rand.Text(), new: "cxtp_new" + rand.Text(), began: time.Now()}
+	s := &scene{old: "cxtp_old" + rand.Text(), new: "cxtp_new" + rand.Text()}
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	t.Cleanup(cancel)
 	s.ctx = ctx
@@ -83,6 +84,7 @@ func newScene(t *testing.T, a *account, i image, name, more string) *scene {
 	if folder, ok := s.pod.paths["/var/run/pinnace"]; ok {
 		s.keyFile = filepath.Join(folder, "private_key")
 	}
+	s.began = time.Now()
 	s.load = must(load.Start(load.Config{Endpoint: s.pod.ip + ":4317", Run: name, Rate: perSecond, Connections: 4}))(t)
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
