@@ -48,7 +48,10 @@ func CollectorImage(ctx context.Context, root string) (string, error) {
 		return image(ctx, root, filepath.Join(folder, "image.tar"), "otelcol-contrib:dev",
 			"-name", "otelcol-contrib", "-binary", program)
 	})
-	return filepath.Join(folder, "image.tar"), err
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, "image.tar"), nil
 }
 
 // PresetsVersion is the release of the collector in PresetsImage.
@@ -76,5 +79,8 @@ func PresetsImage(ctx context.Context, root string) (string, error) {
 		return image(ctx, root, filepath.Join(folder, "image.tar"), "otelcol-presets:dev",
 			"-name", "otelcol-contrib", "-binary", program)
 	})
-	return filepath.Join(folder, "image.tar"), err
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, "image.tar"), nil
 }
