@@ -124,17 +124,11 @@ func (s *scene) delivered(t *testing.T, key string) {
 func (s *scene) hidden(t *testing.T) {
 	t.Helper()
 	texts := map[string]string{}
-	for name, c := range s.pod.containers {
-		if c.sidecar || c.starts > 0 {
-			texts["the log of "+name] = c.log.String()
-		}
+	for _, name := range s.pod.order {
+		texts["the log of "+name] = s.pod.containers[name].log.String()
 	}
 	collector := s.pod.containers["collector"]
-	modes := []string{"redacted"}
-	if s.keyFile != "" {
-		modes = append(modes, "unredacted")
-	}
-	for _, mode := range modes {
+	for _, mode := range []string{"redacted", "unredacted"} {
 		cmd := collector.tool(t.Context(), "print-config", "--mode="+mode)
 		if s.keyFile == "" {
 			cmd.Env = append(cmd.Env, "CORALOGIX_PRIVATE_KEY="+s.new) // as the agent gives it
@@ -142,6 +136,12 @@ func (s *scene) hidden(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), ingressName) {
 			t.Errorf("print-config: %v\n%s", err, out)
+		}
+		if s.keyFile == "" && mode == "unredacted" { // the one place that shows it; file mode has none
+			if !strings.Contains(string(out), s.new) {
+				t.Error("print-config does not show a key where it should: nor would it be found elsewhere")
+			}
+			continue
 		}
 		texts["print-config --mode="+mode] = string(out)
 	}
