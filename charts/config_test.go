@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pinnace-dev/pinnace/charts"
+	"github.com/pinnace-dev/pinnace/internal/chartrepo"
 )
 
 // collectorConfig is the collector's configuration file, as far as its own loader would look at names:
@@ -256,7 +258,7 @@ func TestLogs(t *testing.T) {
 	}
 	// Positions and queue are in the same folder of the node, whose life is longer than the pod's.
 	state := volume(t, pods(t, all)["agent"], "state")
-	if state.HostPath == nil || state.HostPath.Path != "/var/lib/otelcol/observability-opentelemetry-agent" {
+	if state.HostPath == nil || state.HostPath.Path != "/var/lib/otelcol/observability_opentelemetry-agent" {
 		t.Errorf("state is in %+v", state.VolumeSource)
 	}
 	for _, storage := range []string{"file_storage/checkpoints", "file_storage/queue"} {
@@ -290,13 +292,32 @@ func TestHostMetricsSeeNoFiles(t *testing.T) {
 				paths = append(paths, v.HostPath.Path)
 			}
 		}
-		want := map[string][]string{"true": {"/"}, "false": {"/proc", "/sys"}}[fileSystems]
+		want := map[string][]string{"true": {"/"}, "false": {"/proc"}}[fileSystems]
 		if diff := cmp.Diff(want, paths); diff != "" {
 			t.Errorf("with fileSystems %s the node's folders are (-want +got):\n%s", fileSystems, diff)
 		}
 		scrapers := config(t, all, "agent").Receivers["host_metrics"]["scrapers"].(map[string]any)
 		if _, ok := scrapers["filesystem"]; ok != (fileSystems == "true") {
 			t.Errorf("with fileSystems %s the scrapers are %v", fileSystems, slices.Sorted(maps.Keys(scrapers)))
+		}
+	}
+}
+
+// TestNothingBelowProcIsWritable: a mount that is read-only does not bind what is mounted below it, and the log reader is root.
+// Kubernetes 1.29 does not know the field that does.
+func TestNothingBelowProcIsWritable(t *testing.T) {
+	for version, want := range map[string]corev1.RecursiveReadOnlyMode{
+		"1.29.8-eks-a737599": "", "1.30.0-eks-a737599": corev1.RecursiveReadOnlyIfPossible,
+	} {
+		all := renderFor(t, chartrepo.RenderOptions{KubeVersion: version}, environment(t, "uat"))
+		mounts := container(t, pods(t, all)["agent"], "collector").VolumeMounts
+		at := slices.IndexFunc(mounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/hostfs/proc" })
+		var got corev1.RecursiveReadOnlyMode
+		if recursive := mounts[at].RecursiveReadOnly; recursive != nil {
+			got = *recursive
+		}
+		if !mounts[at].ReadOnly || got != want {
+			t.Errorf("on Kubernetes %s the mount is read-only: %v, recursively: %q", version, mounts[at].ReadOnly, got)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package charts_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +48,14 @@ func render(values ...string) (objects, error) {
 }
 
 func renderArchive(packed []byte, values ...string) (objects, error) {
-	options := chartrepo.RenderOptions{Release: "opentelemetry", Namespace: "observability", KubeVersion: "1.31.0"}
+	return renderWith(packed, chartrepo.RenderOptions{}, values...)
+}
+
+// renderWith takes options in which what is empty is that of the other tests.
+func renderWith(packed []byte, options chartrepo.RenderOptions, values ...string) (objects, error) {
+	options.Release = cmp.Or(options.Release, "opentelemetry")
+	options.Namespace = cmp.Or(options.Namespace, "observability")
+	options.KubeVersion = cmp.Or(options.KubeVersion, "1.31.0")
 	for _, document := range values {
 		options.Values = append(options.Values, []byte(document))
 	}
@@ -200,4 +208,18 @@ func mounts(pod corev1.PodTemplateSpec, volume string) map[string]bool {
 		}
 	}
 	return readOnly
+}
+
+// renderFor renders another release, or for another Kubernetes.
+func renderFor(t *testing.T, options chartrepo.RenderOptions, values ...string) objects {
+	t.Helper()
+	packed, err := archive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := renderWith(packed, options, values...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

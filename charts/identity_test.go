@@ -64,7 +64,7 @@ func TestNamedAccounts(t *testing.T) {
 				if got := pods(t, all)[role].Spec.ServiceAccountName; got != want {
 					t.Errorf("the %s runs as %s, want %s", role, got, want)
 				}
-				binding := get[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding/observability-opentelemetry-"+role)
+				binding := get[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding/observability:opentelemetry-"+role)
 				if got := binding.Subjects[0]; got.Name != want || got.Namespace != "observability" {
 					t.Errorf("the rules of the %s are bound to %+v", role, got)
 				}
@@ -185,7 +185,7 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(preset, func(t *testing.T) {
 			all := uat(t, off, "presets: {"+preset+": {enabled: true}}")
-			role := get[rbacv1.ClusterRole](t, all, "ClusterRole/observability-opentelemetry-"+test.role)
+			role := get[rbacv1.ClusterRole](t, all, "ClusterRole/observability:opentelemetry-"+test.role)
 			if diff := cmp.Diff(test.want, rules(role)); diff != "" {
 				t.Errorf("rules (-want +got):\n%s", diff)
 			}
@@ -234,7 +234,7 @@ func TestNobodyReadsSecrets(t *testing.T) {
 			}
 		}
 		for role, pod := range pods(t, all) {
-			_, ruled := all["ClusterRole/observability-"+pod.Spec.ServiceAccountName]
+			_, ruled := all["ClusterRole/observability:"+pod.Spec.ServiceAccountName]
 			if v.Name == "values-of-0.1.0" {
 				ruled = true // one account for all roles
 			}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pinnace-dev/pinnace/charts"
+	"github.com/pinnace-dev/pinnace/internal/chartrepo"
 )
 
 // TestServices finds behind every port of every Service a container that listens.
@@ -26,13 +27,19 @@ func TestServices(t *testing.T) {
 			service := decode[corev1.Service](t, manifest)
 			pod := pods(t, all)[service.Spec.Selector["app.kubernetes.io/component"]]
 			var listens []string
+			for _, c := range pod.Spec.Containers {
+				for _, port := range c.Ports {
+					listens = append(listens, fmt.Sprintf("%s %d", port.Name, port.ContainerPort))
+				}
+			}
+			// Kubernetes before 1.32 finds ports of a native sidecar by their number alone.
 			for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 				for _, port := range c.Ports {
-					listens = append(listens, fmt.Sprint(port.Name, port.ContainerPort))
+					listens = append(listens, fmt.Sprintf("%d %[1]d", port.ContainerPort))
 				}
 			}
 			for _, port := range service.Spec.Ports {
-				if !slices.Contains(listens, fmt.Sprint(port.TargetPort.StrVal, port.Port)) {
+				if !slices.Contains(listens, fmt.Sprintf("%s %d", port.TargetPort.String(), port.Port)) {
 					t.Errorf("%s of %s: nothing listens on %s", id, v.Name, port.Name)
 				}
 			}
@@ -93,6 +100,33 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
+// TestReleasesDoNotMeet: what is not of a namespace, the cluster's rules and the folders of nodes, is of one release alone, also
+// where the names of namespace and release run together.
+func TestReleasesDoNotMeet(t *testing.T) {
+	owner := map[string]string{}
+	for _, release := range []chartrepo.RenderOptions{
+		{Release: "opentelemetry", Namespace: "observability"},
+		{Release: "opentelemetry", Namespace: "observability-prod"},
+		{Release: "prod-opentelemetry", Namespace: "observability"},
+		{Release: "b", Namespace: "observability"},
+	} {
+		all := renderFor(t, release, environment(t, "uat"))
+		shared := []string{volume(t, pods(t, all)["agent"], "state").HostPath.Path}
+		for _, id := range ids(all) {
+			if strings.HasPrefix(id, "ClusterRole") {
+				shared = append(shared, id)
+			}
+		}
+		who := release.Release + " in " + release.Namespace
+		for _, id := range shared {
+			if other, taken := owner[id]; taken {
+				t.Errorf("%s is of %s and of %s", id, other, who)
+			}
+			owner[id] = who
+		}
+	}
+}
+
 // policy is who may reach a role and what it may reach: PORTS, with the peers when they are limited.
 func policy(t *testing.T, all objects, role string) (ingress, egress []string) {
 	t.Helper()
@@ -127,7 +161,7 @@ func policy(t *testing.T, all objects, role string) (ingress, egress []string) {
 }
 
 func TestNetworkPolicies(t *testing.T) {
-	const probes, dns, otlp = "health/TCP metrics/TCP agent-status/TCP", "53/UDP 53/TCP", "otlp-grpc/TCP otlp-http/TCP"
+	const probes, dns, otlp = "health/TCP metrics/TCP 9474/TCP", "53/UDP 53/TCP", "otlp-grpc/TCP otlp-http/TCP"
 	for name, test := range map[string]struct {
 		variant, values, role string
 		ingress, egress       []string

@@ -87,16 +87,12 @@ volumeMounts:
 
 {{- define "opentelemetry.collectorSecurity" -}}
 {{- if .role.root -}}
-# The node's log files are root's and others'; root without capabilities reads its own, and this one those of others.
+# The kubelet and the runtime write the node's log files as root, who reads its own without a capability. DAC_READ_SEARCH
+# would read those of others, too, and with open_by_handle_at(2) every file of a file system of which one folder is mounted.
 runAsNonRoot: false
 runAsUser: 0
 runAsGroup: 0
-allowPrivilegeEscalation: false
-capabilities:
-  drop: [ALL]
-  add: [DAC_READ_SEARCH]
-privileged: false
-readOnlyRootFilesystem: true
+{{ include "opentelemetry.containerSecurity" . }}
 {{- else -}}
 # Not the agent's user: the collector reads the key by group and owns nothing.
 runAsUser: 10001

@@ -101,7 +101,7 @@ is mounted by name into the collector alone, and only where a preset has rules.
 - name: state
   {{- if .role.state }}
   hostPath:
-    path: {{ printf "%s/%s-%s" (trimSuffix "/" .role.state) .Release.Namespace .role.fullname }}
+    path: {{ printf "%s/%s_%s" (trimSuffix "/" .role.state) .Release.Namespace .role.fullname }}
     type: DirectoryOrCreate
   {{- else }}
   emptyDir:

@@ -1,7 +1,9 @@
 {{/*
 A pod sees the network of its own namespace only, so that network metrics are the node's just with hostNetwork. Of the
-node's files the collector gets /proc and /sys. To measure file systems it needs all of them, and in them are the Secrets
-that other pods mount.
+node's files the collector gets /proc, which is all that these scrapers read. /sys is not mounted: below it are file systems
+of their own, such as that of control groups, which stay writable for root in a mount that is read-only. Where Kubernetes
+knows how, what is mounted below /proc is read-only, too. To measure file systems the collector needs all files of the node,
+and in them are the Secrets that other pods mount.
 */}}
 {{- define "opentelemetry.preset.hostMetrics" -}}
 {{- $preset := .Values.presets.hostMetrics -}}
@@ -33,23 +35,19 @@ receivers:
 pipelines:
   metrics: {receivers: [{{ $receiver }}]}
 volumes:
-  {{- range $name, $path := ternary (dict "host" "/") (dict "host-proc" "/proc" "host-sys" "/sys") $preset.fileSystems }}
-  - name: {{ $name }}
-    hostPath:
-      path: {{ $path }}
-  {{- end }}
-mounts:
-  {{- if $preset.fileSystems }}
   - name: host
+    hostPath:
+      path: {{ ternary "/" "/proc" $preset.fileSystems }}
+mounts:
+  - name: host
+    readOnly: true
+    {{- if $preset.fileSystems }}
     mountPath: /hostfs
-    readOnly: true
     mountPropagation: HostToContainer
-  {{- else }}
-  - name: host-proc
+    {{- else }}
     mountPath: /hostfs/proc
-    readOnly: true
-  - name: host-sys
-    mountPath: /hostfs/sys
-    readOnly: true
-  {{- end }}
+    {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
+    recursiveReadOnly: IfPossible
+    {{- end }}
+    {{- end }}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{/*
 The logs of all containers of the node. What the queue refuses is read again later. Positions and queue are in one folder
 of the node: what was read and not yet sent outlives the pod like the position that says it was read. The chart's own
-pods are left out, so that no error feeds itself. Log files belong to root; DAC_READ_SEARCH reads those of others, too.
+pods are left out, so that no error feeds itself. Log files belong to root.
 */}}
 {{- define "opentelemetry.preset.logsCollection" -}}
 {{- $preset := .Values.presets.logsCollection -}}
