@@ -125,6 +125,7 @@ func TestRenderAllows(t *testing.T) {
 		"sampling in one pod": "{agent: {enabled: false}, gateway: {enabled: true, replicas: 1}, presets: {tailSampling: {enabled: true}}}",
 		"agents alone":        "cluster: {enabled: false}",
 		"cluster alone":       "agent: {enabled: false}",
+		"below another chart": "{enabled: true, global: {imagePullSecrets: [{name: a}]}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := render(environment(t, "uat"), values); err != nil {

@@ -104,6 +104,7 @@ func TestSchemaTellsWhatDefaultsAndLinesTell(t *testing.T) {
 	var want any
 	if err := json.Unmarshal([]byte(`{"type": "object", "additionalProperties": false, "properties": {
   "global": {"type": "object", "description": "Given by Helm to charts below another; not read."},
+  "enabled": {"type": "boolean", "description": "For the condition of a chart above; not read."},
   "cluster": {"type": "string", "minLength": 1, "description": "Names the cluster, and <nothing> else | here."},
   "target": {"type": "object", "additionalProperties": false, "description": "Where records go.", "properties": {
     "replicas": {"type": "integer", "description": "How many."},

@@ -42,8 +42,14 @@ func (v Value) Schema(chart string, definitions []byte) ([]byte, error) {
 		return nil, err
 	}
 	values := v.jsonSchema()
-	values["properties"].(map[string]any)["global"] = map[string]any{
+	properties := values["properties"].(map[string]any)
+	properties["global"] = map[string]any{
 		"description": "Given by Helm to charts below another; not read.", "type": "object",
+	}
+	if properties["enabled"] == nil {
+		properties["enabled"] = map[string]any{
+			"description": "For the condition of a chart above; not read.", "type": "boolean",
+		}
 	}
 	schema.Definitions["values"] = values
 	var text bytes.Buffer
