@@ -55,6 +55,7 @@ func TestNotes(t *testing.T) {
 			"helm test opentelemetry --namespace observability --logs",
 			"opentelemetry-agent.observability.svc:4317",
 			"logs --container pinnace-agent \\\n    daemonset/opentelemetry-agent",
+			"docs/runbook-revoked-key.md",
 		}, []string{"gateway", "pod-identity"}},
 		"pod identity": {`aws: {podIdentity: true, roleArn: ""}`, []string{
 			"create-pod-identity-association", "--namespace observability --service-account opentelemetry-cluster",
