@@ -95,7 +95,8 @@ func TestEveryExporterHasItsQueueOnDisk(t *testing.T) {
 			}
 		}
 	}
-	small := config(t, uat(t, "cluster: {queue: {size: 1Gi}}"), "cluster").Exporters["otlp_grpc"]["sending_queue"]
+	const roomy = "cluster: {queue: {size: 1Gi, volumeSize: 4Gi}}"
+	small := config(t, uat(t, roomy), "cluster").Exporters["otlp_grpc"]["sending_queue"]
 	if got := small.(map[string]any)["queue_size"]; got != float64(1<<30) {
 		t.Errorf("a queue of 1 GiB has %v bytes", got)
 	}
@@ -221,7 +222,7 @@ func TestPresets(t *testing.T) {
 		"kubernetesAttributes": {"agent", "processor", "k8s_attributes"},
 		"resourceDetection":    {"agent", "processor", "resource_detection"},
 		"collectorMetrics":     {"agent", "receiver", "otlp/own"},
-		"kubernetesEvents":     {"cluster", "receiver", "k8sobjects"},
+		"kubernetesEvents":     {"cluster", "receiver", "k8s_objects"},
 		"clusterMetrics":       {"cluster", "receiver", "k8s_cluster"},
 	} {
 		for _, enabled := range []bool{true, false} {

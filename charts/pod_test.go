@@ -53,6 +53,9 @@ func TestPods(t *testing.T) {
 				if *pod.Spec.AutomountServiceAccountToken || pod.Spec.HostPID || pod.Spec.HostIPC {
 					t.Error("the pod has a token everywhere or shares a namespace of its node")
 				}
+				if pod.Spec.NodeSelector["kubernetes.io/os"] != "linux" {
+					t.Errorf("the pod may start on Windows: %v", pod.Spec.NodeSelector)
+				}
 				if pod.Spec.HostNetwork != (v.Name == "everything" && role == "agent") {
 					t.Errorf("host network: %v", pod.Spec.HostNetwork)
 				}

@@ -51,6 +51,9 @@ func TestRenderRefuses(t *testing.T) {
 			`pinnace: {appConfig: {environment: ""}}`,
 			"pinnace.appConfig.environment is empty: give the name or id",
 		},
+		"a volume that the queues outgrow": {
+			"cluster: {queue: {size: 1Gi, volumeSize: 3071Mi}}", "cluster.queue.volumeSize is 3071Mi, and a queue of 1Gi",
+		},
 		"projected token without region": {`aws: {projectToken: true, region: ""}`, "the chart must set the region"},
 		"account without name": {
 			"serviceAccount: {create: false}", "give the service account's name in agent.serviceAccount.name",
@@ -125,6 +128,7 @@ func TestRenderAllows(t *testing.T) {
 		"sampling in one pod": "{agent: {enabled: false}, gateway: {enabled: true, replicas: 1}, presets: {tailSampling: {enabled: true}}}",
 		"agents alone":        "cluster: {enabled: false}",
 		"cluster alone":       "agent: {enabled: false}",
+		"queues on the node":  "agent: {queue: {size: 1Gi, volumeSize: 1Gi}}",
 		"below another chart": "{enabled: true, global: {imagePullSecrets: [{name: a}]}}",
 	} {
 		t.Run(name, func(t *testing.T) {

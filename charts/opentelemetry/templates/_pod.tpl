@@ -35,10 +35,6 @@ containers:
   - {{ include "opentelemetry.collector" . | nindent 4 | trim }}
 volumes:
   {{- include "opentelemetry.volumes" . | nindent 2 }}
-{{- with .role.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
 {{- with .role.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
@@ -64,6 +60,9 @@ topologySpreadConstraints:
 {{- define "opentelemetry.podBasics" -}}
 serviceAccountName: {{ .role.account.name }}
 automountServiceAccountToken: false
+# A DaemonSet would start on Windows, too, and its pods stay in error there.
+nodeSelector:
+  {{- merge (deepCopy .role.nodeSelector) (dict "kubernetes.io/os" "linux") | toYaml | nindent 2 }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}

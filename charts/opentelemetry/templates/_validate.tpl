@@ -32,6 +32,15 @@
 {{- if not $role.receivers -}}
 {{- fail (printf "%s.enabled is true and no preset gives it anything to do: enable one, or set %s.enabled to false" . .) -}}
 {{- end -}}
+{{- include "opentelemetry.validateQueue" $role -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a role. What is in a folder of the node has no limit. */}}
+{{- define "opentelemetry.validateQueue" -}}
+{{- $least := mul 3 (include "opentelemetry.mebibytes" .queue.size | int) -}}
+{{- if and (not .state) (lt (include "opentelemetry.mebibytes" .queue.volumeSize | int64) $least) -}}
+{{- fail (printf "%s.queue.volumeSize is %s, and a queue of %s for each of traces, metrics and logs outgrows it, for which the pod would be evicted: write at least %dMi" .name .queue.volumeSize .queue.size $least) -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,6 +1,7 @@
 {{- define "opentelemetry.preset.kubernetesEvents" -}}
+{{- $receiver := include "opentelemetry.component" (list "k8s_objects" "k8sobjects" .) -}}
 receivers:
-  k8sobjects:
+  {{ $receiver }}:
     auth_type: serviceAccount
     objects:
       - name: events
@@ -8,7 +9,7 @@ receivers:
         mode: watch
         exclude_watch_type: [DELETED]
 pipelines:
-  logs: {receivers: [k8sobjects]}
+  logs: {receivers: [{{ $receiver }}]}
 rules:
   - apiGroups: [events.k8s.io]
     resources: [events]
