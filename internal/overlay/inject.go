@@ -143,7 +143,33 @@ func (m *maker) file(c collector, v map[string]any) {
 		"name": keyVolume, "emptyDir": map[string]any{"medium": "Memory", "sizeLimit": "1Mi"},
 	})
 	extend(c, v, "extraVolumeMounts", mount(keyVolume, keyFolder, true))
-	put(v, c.container, "podAnnotations", "eks.amazonaws.com/skip-containers")
+	m.withhold(c, v, sidecar)
+}
+
+// withhold keeps EKS's webhook from giving the role to another container than the one that fetches the key. Where the
+// team's service account had the role before, the others may need it, and keep it.
+func (m *maker) withhold(c collector, v map[string]any, fetches string) {
+	const skip = "eks.amazonaws.com/skip-containers"
+	if text(c.values, "serviceAccount", "annotations", "eks.amazonaws.com/role-arn") != "" {
+		return
+	}
+	var others []string
+	if had := text(c.values, "podAnnotations", skip); had != "" {
+		others = strings.Split(had, ",")
+	}
+	for _, one := range slices.Concat(c.workload.pod.Containers, c.workload.pod.InitContainers) {
+		others = append(others, one.Name)
+	}
+	if fetches != sidecar {
+		others = append(others, installer)
+	}
+	var names []string
+	for _, name := range others {
+		if name = strings.TrimSpace(name); name != fetches && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	put(v, strings.Join(names, ","), "podAnnotations", skip)
 }
 
 // exportByOTLP puts the chart's OTLP exporter where the coralogix exporter was.
@@ -241,4 +267,5 @@ func (m *maker) process(c collector, v map[string]any) {
 	}
 	extend(c, v, "extraEnvs", m.env(c, "PINNACE_COMMAND", c.command, "PINNACE_ENV", variable+"=private_key")...)
 	put(v, strings.TrimPrefix(wrapper, "/"), "command", "name")
+	m.withhold(c, v, c.container)
 }

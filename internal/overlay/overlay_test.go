@@ -261,9 +261,6 @@ func TestFileMode(t *testing.T) {
 			if isRoot := collector.SecurityContext.RunAsUser != nil; isRoot != root || *pod.SecurityContext.FSGroup != 65532 {
 				t.Errorf("root %v, group %v", isRoot, pod.SecurityContext.FSGroup)
 			}
-			if got := r.pods[alias].Annotations["eks.amazonaws.com/skip-containers"]; got != alias {
-				t.Errorf("the webhook skips %q, so that the collector gets the role", got)
-			}
 			config := decode[map[string]any](t, r.configMaps[alias].Data["relay"], true)
 			exporters := config["exporters"].(map[string]any)
 			otlp := exporters["otlp"].(map[string]any)
@@ -320,6 +317,34 @@ func TestProcessMode(t *testing.T) {
 	collector = r.pods["opentelemetry-agent"].Spec.Containers[0]
 	if diff := cmp.Diff([]string{"/pinnace/pinnace-agent", "--config=/etc/supervisor.yaml"}, collector.Command); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
+	}
+}
+
+// TestOnlyTheAgentGetsTheRole: EKS's webhook gives the role to every container of a pod that it is not told to skip.
+func TestOnlyTheAgentGetsTheRole(t *testing.T) {
+	const agent = "opentelemetry-agent"
+	const beside = agent + ": {extraContainers: [{name: shell, image: busybox}]}"
+	const skipping = agent + ": {podAnnotations: {eks.amazonaws.com/skip-containers: 'mesh, shell'}}"
+	const before = agent + ": {serviceAccount: {annotations: {eks.amazonaws.com/role-arn: '" + role + "'}}}"
+	for name, test := range map[string]struct {
+		mode   overlay.Mode
+		values []string
+		want   string
+	}{
+		"file":                           {overlay.File, []string{team}, agent + ",warm"},
+		"process":                        {overlay.Process, []string{team}, "warm,pinnace-install"},
+		"beside another container":       {overlay.File, []string{team, beside}, agent + ",shell,warm"},
+		"process beside another":         {overlay.Process, []string{team, beside}, "shell,warm,pinnace-install"},
+		"what was skipped before":        {overlay.File, []string{team, beside, skipping}, "mesh,shell," + agent + ",warm"},
+		"a role that others had before":  {overlay.File, []string{team, beside, before}, ""},
+		"the same, and what was skipped": {overlay.File, []string{team, skipping, before}, "mesh, shell"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, subject(t, test.values...), second(mustMake(t, options(test.mode), test.values...)))
+			if got := r.pods[agent].Annotations["eks.amazonaws.com/skip-containers"]; got != test.want {
+				t.Errorf("the webhook skips %q, want %q", got, test.want)
+			}
+		})
 	}
 }
 
