@@ -305,10 +305,10 @@ func TestHostMetricsSeeNoFiles(t *testing.T) {
 }
 
 // TestNothingBelowProcIsWritable: a mount that is read-only does not bind what is mounted below it, and the log reader is root.
-// Kubernetes 1.29 does not know the field that does.
+// Kubernetes 1.29 does not know the field that does, and 1.30 drops it, which a GitOps controller would see as drift.
 func TestNothingBelowProcIsWritable(t *testing.T) {
 	for version, want := range map[string]corev1.RecursiveReadOnlyMode{
-		"1.29.8-eks-a737599": "", "1.30.0-eks-a737599": corev1.RecursiveReadOnlyIfPossible,
+		"1.29.8": "", "1.30.14-eks-a737599": "", "1.31.0-eks-a737599": corev1.RecursiveReadOnlyIfPossible,
 	} {
 		all := renderFor(t, chartrepo.RenderOptions{KubeVersion: version}, environment(t, "uat"))
 		mounts := container(t, pods(t, all)["agent"], "collector").VolumeMounts

@@ -46,7 +46,7 @@ mounts:
     mountPropagation: HostToContainer
     {{- else }}
     mountPath: /hostfs/proc
-    {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
+    {{- if semverCompare ">=1.31.0-0" .Capabilities.KubeVersion.Version }}
     recursiveReadOnly: IfPossible
     {{- end }}
     {{- end }}
