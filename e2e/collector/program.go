@@ -19,14 +19,27 @@ const module = "github.com/pinnace-dev/pinnace/e2e/collector"
 // ErrNotBuilt is what Program reports when it may not build what is missing.
 var ErrNotBuilt = errors.New("there is no such program; PINNACE_E2E_BUILD=1 builds it in minutes")
 
+// Source is what a collector is built from: a module's folder, the command's package in it, and the files below the folder
+// that decide, with the Go toolchain, what comes out.
+type Source struct {
+	Dir, Package string
+	Files        []string
+}
+
 // Program is the path of the test collector, a static program. It is kept in $PINNACE_TOOLS, or below the user's cache,
 // in a folder for exactly its source, its modules and this Go; with PINNACE_E2E_BUILD set it is built when it is not
 // there. Processes that want it at the same time build it once.
 func Program(ctx context.Context, getenv func(string) string) (string, error) {
-	source, err := output(ctx, "", "list", "-m", "-f", "{{.Dir}}", module)
+	dir, err := output(ctx, "", "list", "-m", "-f", "{{.Dir}}", module)
 	if err != nil {
 		return "", err
 	}
+	files := []string{"go.mod", "go.sum", "cmd/otelcol/main.go"}
+	return ProgramFrom(ctx, Source{Dir: dir, Package: "./cmd/otelcol", Files: files}, getenv)
+}
+
+// ProgramFrom is Program for another source.
+func ProgramFrom(ctx context.Context, source Source, getenv func(string) string) (string, error) {
 	folder, err := folderFor(ctx, source, getenv("PINNACE_TOOLS"))
 	if err != nil {
 		return "", err
@@ -41,7 +54,7 @@ func Program(ctx context.Context, getenv func(string) string) (string, error) {
 	return path, build(ctx, source, path)
 }
 
-func folderFor(ctx context.Context, source, tools string) (string, error) {
+func folderFor(ctx context.Context, source Source, tools string) (string, error) {
 	if tools == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
@@ -49,14 +62,14 @@ func folderFor(ctx context.Context, source, tools string) (string, error) {
 		}
 		tools = filepath.Join(cache, "pinnace", "tools")
 	}
-	goes, err := output(ctx, source, "env", "GOVERSION", "GOOS", "GOARCH")
+	goes, err := output(ctx, source.Dir, "env", "GOVERSION", "GOOS", "GOARCH")
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
 	_, _ = h.Write([]byte(goes))
-	for _, name := range []string{"go.mod", "go.sum", "cmd/otelcol/main.go"} {
-		data, err := os.ReadFile(filepath.Join(source, name))
+	for _, name := range source.Files {
+		data, err := os.ReadFile(filepath.Join(source.Dir, name))
 		if err != nil {
 			return "", err
 		}
@@ -66,7 +79,7 @@ func folderFor(ctx context.Context, source, tools string) (string, error) {
 }
 
 // build makes the program under a lock, and puts it in its place when it is whole.
-func build(ctx context.Context, source, path string) error {
+func build(ctx context.Context, source Source, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -82,7 +95,7 @@ func build(ctx context.Context, source, path string) error {
 		return nil // another process was first
 	}
 	part := path + ".part"
-	_, err = output(ctx, source, "build", "-trimpath", "-ldflags=-s -w", "-o", part, "./cmd/otelcol")
+	_, err = output(ctx, source.Dir, "build", "-trimpath", "-ldflags=-s -w", "-o", part, source.Package)
 	if err != nil {
 		return fmt.Errorf("building the test collector: %w", err)
 	}

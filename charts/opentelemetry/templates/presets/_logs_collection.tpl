@@ -20,6 +20,8 @@ receivers:
     start_at: {{ $preset.startAt }}
     include_file_path: true
     include_file_name: false
+    # A line that the runtime has cut in parts is cut at blanks, too.
+    preserve_trailing_whitespaces: true
     storage: file_storage/checkpoints
     retry_on_failure:
       enabled: true
