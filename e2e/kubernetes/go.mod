@@ -11,6 +11,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/secretsmanager v1.50.11
 	github.com/pinnace-dev/pinnace v0.0.0
 	github.com/pinnace-dev/pinnace/e2e/collector v0.0.0
+	github.com/pinnace-dev/pinnace/e2e/collector/presets v0.0.0
 	go.opentelemetry.io/collector/pdata v1.71.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
@@ -101,4 +102,5 @@ require (
 replace (
 	github.com/pinnace-dev/pinnace => ../..
 	github.com/pinnace-dev/pinnace/e2e/collector => ../collector
+	github.com/pinnace-dev/pinnace/e2e/collector/presets => ../collector/presets
 )

@@ -16,7 +16,7 @@ import (
 
 // Every preset that a collector can be had for does on a real cluster what it says, with no more rights than its own:
 // logs of pods, metrics of the machine, of the kubelet and of the cluster, and events arrive, with the names of
-// Kubernetes on them. The collector is an older release than the chart's own, the newest that has all these components.
+// Kubernetes on them.
 func TestPresets(t *testing.T) {
 	needCluster(t)
 	if kit.Presets == "" {
@@ -70,6 +70,7 @@ func (s *scene) valuesOfPresets(t *testing.T) object {
 	for _, name := range []string{"hostMetrics", "kubeletMetrics", "clusterMetrics"} {
 		presets[name] = object{"enabled": true, "collectionInterval": "5s"}
 	}
+	presets["hostMetrics"].(object)["fileSystems"] = true
 	values["presets"], values["cluster"] = presets, object{"enabled": true}
 	values["image"] = object{
 		"repository": cluster.Registry + "otelcol-presets", "tag": "dev", "pullPolicy": "Never", "version": kit.PresetsVersion,

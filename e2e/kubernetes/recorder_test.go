@@ -46,6 +46,7 @@ type metricService struct {
 func record(t *testing.T, s *scene) *recorder {
 	t.Helper()
 	_ = s.ingress.Close()
+	s.ingress = nil
 	certificate, err := kube.Certificate(ingressName)
 	must(t, err)
 	listener, err := net.Listen("tcp", s.address+":443")

@@ -45,7 +45,11 @@ func newScene(t *testing.T, h *helm, labels map[string]string) *scene {
 	listener, err := net.Listen("tcp", s.address+":443")
 	must(t, err)
 	s.ingress = ingress.Start(ingress.Config{Listener: listener, Certificate: certificate, Keys: []string{s.key}})
-	t.Cleanup(func() { _ = s.ingress.Close() })
+	t.Cleanup(func() {
+		if s.ingress != nil {
+			_ = s.ingress.Close()
+		}
+	})
 	if labels[ingressLabel] != "" {
 		labels[ingressLabel] = s.address
 	}
