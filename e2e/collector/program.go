@@ -19,8 +19,8 @@ const module = "github.com/pinnace-dev/pinnace/e2e/collector"
 // ErrNotBuilt is what Program reports when it may not build what is missing.
 var ErrNotBuilt = errors.New("there is no such program; PINNACE_E2E_BUILD=1 builds it in minutes")
 
-// Source is what a collector is built from: a module's folder, the command's package in it, and the files below the folder
-// that decide, with the Go toolchain, what comes out.
+// Source is what a collector is built from: a module's folder, the command's package in it, and the files, relative to
+// the folder, that decide with the Go toolchain what comes out.
 type Source struct {
 	Dir, Package string
 	Files        []string

@@ -1,6 +1,7 @@
-// Package shape has stand-ins for components of the collector that cannot be had as modules. Each is registered under the
-// real component's name and has the fields that its documentation gives, so that a collector's own validate refuses fields
-// and values which the real one has not, and checks that pipelines fit. It is no more than that shape: it does not start.
+// Package shape has stand-ins for components of the collector that cannot be had as modules. Each is registered under
+// the real component's name and has the fields that its documentation gives, so that a collector's own validate refuses
+// fields and values which the real one has not, and checks that pipelines fit. It is no more than that shape: it does
+// not start.
 package shape
 
 import (
@@ -14,7 +15,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 )
 
-var errShape = errors.New("this component is only the shape of the real one's configuration: it can be validated, not run")
+var errShape = errors.New("this is only the shape of the real component's configuration: validate it, do not run it")
 
 // nothing is every stand-in: it takes any signal, and refuses to start.
 type nothing struct {

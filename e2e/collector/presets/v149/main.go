@@ -1,5 +1,5 @@
-// Command otelcol is a collector of release 0.149.0, the newest of which nearly every component that the chart uses can be
-// had as a module. Only the load balancing exporter is a stand-in.
+// Command otelcol is a collector of release 0.149.0, the newest of which nearly every component that the chart uses can
+// be had as a module. Only the load balancing exporter is a stand-in.
 package main
 
 import (
@@ -45,7 +45,7 @@ import (
 
 func main() {
 	settings := otelcol.CollectorSettings{
-		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "collector of the presets' tests", Version: "0.149.0"},
+		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "the presets' tests", Version: "0.149.0"},
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
 			ProviderFactories: []confmap.ProviderFactory{

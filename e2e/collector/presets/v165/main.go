@@ -1,6 +1,6 @@
-// Command otelcol is a collector of release 0.165.0, the one that the chart is made for. Of the components that cannot be
-// had in that release it has older ones, by their own code, on today's core; the table in README.md says which. Only the load
-// balancing exporter is a stand-in.
+// Command otelcol is a collector of release 0.165.0, the one that the chart is made for. Of the components that cannot
+// be had in that release it has older ones, by their own code, on today's core; the table in README.md says which. Only
+// the load balancing exporter is a stand-in.
 package main
 
 import (
@@ -45,7 +45,7 @@ import (
 
 func main() {
 	settings := otelcol.CollectorSettings{
-		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "collector of the presets' tests", Version: "0.165.0"},
+		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "the presets' tests", Version: "0.165.0"},
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
 			ProviderFactories: []confmap.ProviderFactory{
