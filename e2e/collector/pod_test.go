@@ -1,12 +1,9 @@
 package collector_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pinnace-dev/pinnace/e2e/collector/place"
 )
 
 // pod is a pod of the chart, run as a kubelet runs it, but on this machine's files and network: the containers'
@@ -59,17 +58,11 @@ func newPod(t *testing.T, m manifests, i image, token string) *pod {
 // freeAddress is one of the 127.0.0.0/8 on which nobody listens for OTLP.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 20 {
-		var b [3]byte
-		_, _ = rand.Read(b[:])
-		ip := fmt.Sprintf("127.%d.%d.%d", b[0]%254+1, b[1], b[2]%254+1)
-		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", ip+":4317"); err == nil {
-			_ = l.Close()
-			return ip
-		}
+	ip, err := place.Address(t.Context(), "4317")
+	if err != nil {
+		t.Skipf("SKIP %v", err)
 	}
-	t.Skip("SKIP this machine's loopback has no further addresses")
-	return ""
+	return ip
 }
 
 // fill makes a volume.
@@ -210,7 +203,7 @@ type container struct {
 	name      string
 	sidecar   bool
 	line, env []string
-	log       buffer
+	log       place.Log
 	started   chan struct{} // has one for each start
 	gaveUp    func()        // is called when it is not started any more
 
@@ -310,23 +303,4 @@ func (c *container) restarts() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return max(0, c.starts-1)
-}
-
-// buffer is a log that several processes write.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

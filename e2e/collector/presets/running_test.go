@@ -3,20 +3,17 @@ package presets_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/pinnace-dev/pinnace/e2e/collector/place"
 	"github.com/pinnace-dev/pinnace/e2e/collector/presets"
 )
 
@@ -28,7 +25,7 @@ type pod struct {
 	ctx          context.Context // ends when something hangs
 	program, dir string
 	ip           string
-	log          buffer
+	log          place.Log
 	process      *exec.Cmd
 	ended        chan error
 }
@@ -156,17 +153,11 @@ func (p *pod) await(t *testing.T, what string, err error) {
 // freeAddress is one of the 127.0.0.0/8 on which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 20 {
-		var b [3]byte
-		_, _ = rand.Read(b[:])
-		ip := fmt.Sprintf("127.%d.%d.%d", b[0]%254+1, b[1], b[2]%254+1)
-		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", ip+":13133"); err == nil {
-			_ = l.Close()
-			return ip
-		}
+	ip, err := place.Address(t.Context(), "13133")
+	if err != nil {
+		t.Skipf("SKIP %v", err)
 	}
-	t.Skip("SKIP this machine's loopback has no further addresses")
-	return ""
+	return ip
 }
 
 // output is what a program prints.
@@ -177,23 +168,4 @@ func output(t *testing.T, name string, args ...string) string {
 		t.Fatal(err)
 	}
 	return string(out)
-}
-
-// buffer is a log that a process writes.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
